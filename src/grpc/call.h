@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One RPC, unary or streaming. A call is embedded in its owner and started on a channel, which picks a
+ * connection at once or when one is ready. The owner keeps the deadline: it cancels the call when its timer
+ * fires; the time that is left travels as grpc-timeout. Engine thread only.
+ */
+#ifndef ETCD__GRPC_CALL_H
+#define ETCD__GRPC_CALL_H
+
+#include "base/reactor.h"
+#include "grpc/frame.h"
+#include "grpc/status.h"
+#include "h2/h2.h"
+
+struct etcd__channel;
+struct etcd__subchannel;
+struct etcd__call;
+
+/* Constant description of an RPC. */
+struct etcd__method {
+    const char *path; /* "/etcdserverpb.KV/Range" */
+    const char *name; /* for people: "get" */
+    bool streaming;   /* server-streaming or bidirectional: no stall watch, no one-message rule */
+};
+
+/* Called from reactor turns, never inside a call of the owner. */
+struct etcd__call_ops {
+    /* The call was written to a connection; for streams: time to count. May be NULL. */
+    void (*on_sent)(struct etcd__call *call);
+    /* The answer's headers arrived (not for trailers-only answers). May be NULL. */
+    void (*on_headers)(struct etcd__call *call);
+    /* One whole message, borrowed. May cancel the call. */
+    void (*on_message)(struct etcd__call *call, const uint8_t *data, size_t len);
+    /* The last one. The call may be freed or started again inside. */
+    void (*on_end)(struct etcd__call *call, const struct etcd__call_end *end);
+};
+
+/* An outgoing message: framed bytes, sent from `pos` on. Owned by whoever embeds it; must stay until it was sent. */
+struct etcd__outgoing {
+    struct etcd__node node;
+    uint8_t *data; /* ETCD__FRAME_HEADER bytes of room, then the message */
+    size_t len;    /* with the frame header */
+    size_t pos;
+    /* Called when the message was handed to HTTP/2 or the call ended; NULL: nothing to do. */
+    void (*release)(struct etcd__outgoing *outgoing);
+};
+
+/* What to start; read during etcd__call_start() and, for `token`, until the call is written. */
+struct etcd__call_config {
+    const struct etcd__method *method;
+    const struct etcd__call_ops *ops;
+    int64_t deadline_ms;     /* INT64_MAX: none; on the reactor's clock */
+    size_t max_recv;         /* bytes of one message */
+    bool require_leader;     /* hasleader: true */
+    bool fail_fast;          /* do not wait for a connection */
+    bool no_token;           /* the login itself */
+    const struct etcd__subchannel *avoid; /* pick another one if any is ready; NULL: no wish */
+};
+
+enum etcd__call_state {
+    ETCD__CALL_IDLE,
+    ETCD__CALL_WAITING, /* in the channel's queue, no connection yet */
+    ETCD__CALL_ACTIVE,
+};
+
+struct etcd__call {
+    struct etcd__h2_stream stream;
+    struct etcd__call_config config;
+    struct etcd__channel *channel;
+    struct etcd__subchannel *subchannel; /* while active */
+    enum etcd__call_state state;
+    struct etcd__node waiting;    /* channel's queue */
+    struct etcd__node active;     /* subchannel's list */
+    struct etcd__list outgoing;   /* of struct etcd__outgoing */
+    bool half_closed;             /* nothing more will be sent */
+    bool half_closed_sent;
+    bool got_headers, got_status, got_message, is_grpc;
+    int http_status;
+    enum etcd__grpc_code grpc_status;
+    int64_t sent_ms;              /* when it was written; 0: not yet */
+    struct etcd__deframer deframer;
+    char *message;                /* grpc-message, allocated when there is one */
+    struct etcd__task failed;     /* delivers an end that was found inside a call of the owner */
+    struct etcd__call_end end;
+};
+
+/* Zeroed memory is an idle call. Starts it; from an idle call only. Always ends with on_end or etcd__call_cancel(). */
+void etcd__call_start(struct etcd__call *call, struct etcd__channel *channel, const struct etcd__call_config *config);
+/* Queues a message. Streaming calls may send while the call is alive; unary calls send one right after the start. */
+void etcd__call_send(struct etcd__call *call, struct etcd__outgoing *outgoing);
+/* Nothing more will be sent. */
+void etcd__call_half_close(struct etcd__call *call);
+/*
+ * Ends the call without on_end: resets the stream, releases what was queued. Fine on an idle call and from inside
+ * its callbacks. The connection lives on. Returns whether the request may have been seen by a server.
+ */
+enum etcd__sent etcd__call_cancel(struct etcd__call *call);
+/* Stops or resumes reading (HTTP/2 flow control holds the server back). */
+void etcd__call_pause(struct etcd__call *call, bool paused);
+static inline bool etcd__call_alive(const struct etcd__call *call)
+{
+    return call->state != ETCD__CALL_IDLE;
+}
+
+#endif
