@@ -26,6 +26,7 @@ struct etcd__io {
 /* One-shot. Embedded in its owner; zeroed memory is disarmed. */
 struct etcd__timer {
     struct etcd__heap_node heap;
+    struct etcd__heap *home; /* the heap that holds it while armed */
     void (*on_expire)(struct etcd__timer *timer);
 };
 
@@ -43,6 +44,7 @@ struct etcd__reactor {
     struct etcd__env env;
     int64_t now_ms; /* read once a turn */
     struct etcd__heap timers;
+    struct etcd__heap due; /* of this turn, not run yet */
     struct etcd__list tasks;
     struct etcd__poll_event batch[ETCD__REACTOR_BATCH];
     int batch_count, batch_pos;
