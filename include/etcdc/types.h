@@ -101,16 +101,22 @@ static inline etcd_secret etcd_secret_of(etcd_secret_kind kind, const char *ref)
 /** The content of a file. */
 #define ETCD_SECRET_FILE(path) etcd_secret_of(ETCD_SECRET_KIND_FILE, (path))
 
+/** A list of strings in place, as option structs take it: `ETCD_LIST("a:2379", "b:2379")`. C only. */
+#ifndef __cplusplus
+#define ETCD_LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
+#endif
+
 /** No time limit, where a limit in milliseconds is asked for. Must be asked for: 0 means the default. */
 #define ETCD_TIMEOUT_NONE INT64_MAX
 
 /** How important a log line is. */
 typedef enum etcd_log_level {
-    ETCD_LOG_TRACE = 0, /**< Each frame and state change. */
-    ETCD_LOG_DEBUG = 1, /**< Connections, retries, resumes. */
-    ETCD_LOG_INFO = 2,  /**< Connected, lost, endpoint list changed. */
-    ETCD_LOG_WARN = 3,  /**< Something a person should know: clear-text credentials, sync failing. */
-    ETCD_LOG_ERROR = 4, /**< The client cannot do its work. */
+    ETCD_LOG_DEFAULT = 0, /**< In options: ETCD_LOG_INFO. */
+    ETCD_LOG_TRACE = 1,   /**< Each frame and state change. */
+    ETCD_LOG_DEBUG = 2,   /**< Connections, retries, resumes. */
+    ETCD_LOG_INFO = 3,    /**< Connected, lost, endpoint list changed. */
+    ETCD_LOG_WARN = 4,    /**< Something a person should know: clear-text credentials, sync failing. */
+    ETCD_LOG_ERROR = 5,   /**< The client cannot do its work. */
     ETCD_LOG_FORCE_INT32 = 0x7fffffff
 } etcd_log_level;
 

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file client.h
+ * Opening, closing and looking at a client.
+ *
+ * A client talks to one cluster over one connection per endpoint and is meant to be shared: any
+ * number of threads may call it at the same time. It reconnects, logs in again and moves between endpoints by
+ * itself. Every call is finite: it ends within its time limit whatever the servers do.
+ */
+#ifndef ETCDC_CLIENT_H
+#define ETCDC_CLIENT_H
+
+#include <etcdc/error.h>
+#include <etcdc/loop.h>
+#include <etcdc/op.h>
+#include <etcdc/types.h>
+
+ETCD_BEGIN_DECLS
+
+/** A client of one etcd cluster. */
+typedef struct etcd_client etcd_client;
+
+/** TLS options of a client. All paths name PEM files and are copied. */
+typedef struct etcd_tls_opts {
+    size_t size;             /**< sizeof this struct; set by ETCD_TLS_OPTS. */
+    const char *ca_file;     /**< Whom to trust; NULL: the system's roots. */
+    const char *cert_file;   /**< The client's certificate (mTLS); together with key_file. */
+    const char *key_file;    /**< Its private key, not encrypted. */
+    const char *server_name; /**< Verified instead of the endpoint's host, and sent as SNI. */
+    bool insecure_skip_verify; /**< Do not verify the server. For experiments only. */
+    uint8_t pad_[7];           /**< Zero. */
+} etcd_tls_opts;
+
+#define ETCD_TLS_OPTS_INIT {sizeof(etcd_tls_opts), NULL, NULL, NULL, NULL, false, {0}}
+#ifndef __cplusplus
+/** Options in place: `.tls = ETCD_TLS_OPTS(.ca_file = "ca.pem")`. */
+#define ETCD_TLS_OPTS(...) (&(const etcd_tls_opts){.size = sizeof(etcd_tls_opts), __VA_ARGS__})
+#endif
+
+/** Options of a client. Zero means default; all strings are copied. */
+typedef struct etcd_client_opts {
+    size_t size; /**< sizeof this struct; set by ETCD_CLIENT_OPTS. */
+    /** For logs and errors; NULL: "etcd". */
+    const char *name;
+    /**
+     * Ends with NULL: ETCD_LIST("a:2379", "b:2379"). NULL: "localhost:2379"; an empty list is refused.
+     * `host`, `host:port`, `[v6]:port`, with `http://` or `https://` in front, `unix:path`. Port 2379 by default. The scheme
+     * decides about TLS for each endpoint; without a scheme, TLS is used iff `tls` is set.
+     */
+    const char *const *endpoints;
+    /** One attempt to connect: names, TCP, TLS, HTTP/2 and login. Milliseconds; 0: 5,000. */
+    int64_t dial_timeout_ms;
+    /** Of every call that sets none of its own. Milliseconds; 0: 5,000; ETCD_TIMEOUT_NONE: none. */
+    int64_t timeout_ms;
+    /** Both or none of these two. */
+    const char *username;
+    etcd_secret password;
+    /** Replaces the endpoints by those that the members advertise, so often. Milliseconds; 0: never. */
+    int64_t auto_sync_interval_ms;
+    /** Largest request. Bytes; 0: 2 MiB. */
+    size_t max_send_bytes;
+    /** Largest answer. Bytes; 0: 2^31 - 1. Not below max_send_bytes when both are set. */
+    size_t max_recv_bytes;
+    /** A ping so often while a call or watch is open. Milliseconds; 0: 10,000; at least 10,000 (servers punish more). */
+    int64_t keepalive_time_ms;
+    /** How long an unanswered ping is borne before the connection is given up. Milliseconds; 0: 5,000. */
+    int64_t keepalive_timeout_ms;
+    /** NULL: TLS with the system's roots for https:// endpoints, none for others. Copied. */
+    const etcd_tls_opts *tls;
+    /** NULL: a loop of the client's own, thread drive. */
+    etcd_loop *loop;
+    /** NULL: silent. */
+    etcd_log_fn *log_fn;
+    void *log_user_data;
+    etcd_log_level log_level; /**< Lines below it are dropped; 0: INFO. */
+    /** Calls that may be under way at once; one more is refused with ETCD_E_BUSY. 0: 100,000. */
+    uint32_t max_outstanding;
+} etcd_client_opts;
+
+#define ETCD_CLIENT_OPTS_INIT                                                                              \
+    {                                                                                                      \
+        sizeof(etcd_client_opts), NULL, NULL, 0, 0, NULL, {NULL, ETCD_SECRET_KIND_NONE, 0}, 0, 0, 0, 0, 0, \
+            NULL, NULL, NULL, NULL, ETCD_LOG_DEFAULT, 0                                                    \
+    }
+#ifndef __cplusplus
+/** Options in place: `ETCD_CLIENT_OPTS(.endpoints = ETCD_LIST("localhost:2379"))`. */
+#define ETCD_CLIENT_OPTS(...) (&(const etcd_client_opts){.size = sizeof(etcd_client_opts), __VA_ARGS__})
+#endif
+
+/**
+ * Opens a client. Checks everything, connects nothing: the first call, or etcd_client_wait_ready(), does.
+ *
+ * @param opts            NULL for the defaults. Borrowed, copied.
+ * @param[out] ret_client Close it with etcd_client_close(), give it back with etcd_client_free().
+ * @param[out] reterr     NULL if not wanted.
+ * @retval ETCD_OK
+ * @retval ETCD_E_INVALID_ARGUMENT  An option is wrong, or a secret's source is missing or empty; the message names it.
+ * @retval ETCD_E_IO                A certificate, key or password file cannot be read; no descriptor or thread.
+ * @retval ETCD_E_NO_MEMORY
+ * @par Threads Any.
+ * @since 0.1
+ */
+ETCD_API ETCD_NODISCARD etcd_status etcd_client_open(const etcd_client_opts *opts, etcd_client **ret_client,
+                                                     etcd_error *reterr);
+
+/**
+ * Waits until a server is connected and, with credentials, the login has succeeded.
+ *
+ * @param timeout_ms  0: the dial timeout.
+ * @retval ETCD_OK
+ * @retval ETCD_E_UNAVAILABLE  No server reached in time; the message has the last cause.
+ * @retval ETCD_E_DEADLINE     A server was reached, the login was not answered in time.
+ * @retval ETCD_E_AUTH         The login was refused.
+ * @retval ETCD_E_CLOSED, ETCD_E_WOULD_DEADLOCK, ETCD_E_INVALID_ARGUMENT, ETCD_E_NO_MEMORY
+ * @par Threads Any.
+ * @since 0.1
+ */
+ETCD_API ETCD_NODISCARD etcd_status etcd_client_wait_ready(etcd_client *client, int64_t timeout_ms,
+                                                           etcd_error *reterr);
+
+/** etcd_client_wait_ready() without waiting: watch the operation; its status is the outcome. @since 0.1 */
+ETCD_API ETCD_NODISCARD etcd_status etcd_client_wait_ready_async(etcd_client *client, int64_t timeout_ms,
+                                                                 etcd_op_fn *on_done, void *user_data,
+                                                                 etcd_op **ret_op, etcd_error *reterr);
+
+/**
+ * Ends every wait of this client - blocked watches, and with them lock waits - with ETCD_E_CANCELLED, now and from now on: watches
+ * opened later end the same way. Ordinary calls go on working. For the orderly stop of a program, before
+ * etcd_client_close(). Any thread.
+ * @since 0.1
+ */
+ETCD_API void etcd_client_cancel_waits(etcd_client *client);
+
+/**
+ * Closes the client: every pending call, watch and keep-alive ends once, with ETCD_E_CLOSED; connections are closed. Their handles, and the
+ * client's, still answer with that status until they are freed. Leases are left as they are.
+ * Idempotent. Does not wait for callbacks of other objects; bounded by local work, never by a server.
+ *
+ * @retval ETCD_OK  Closed, now or before.
+ * @par Threads Any, also from a callback.
+ * @since 0.1
+ */
+ETCD_API etcd_status etcd_client_close(etcd_client *client, etcd_error *reterr);
+
+/** Closes the client if need be and gives the handle back. Handles of its watches, leases and operations stay valid. NULL is
+ * fine. Any thread. @since 0.1 */
+ETCD_API void etcd_client_free(etcd_client *client);
+
+/** The name from the options. Lives as long as the client. @since 0.1 */
+ETCD_API const char *etcd_client_name(const etcd_client *client);
+
+/**
+ * Writes the effective options as text, one `key: value` a line, with a NUL; secrets are shown as "set" or "not set". Returns
+ * the length of the whole text, which was cut if it is >= size. Any thread.
+ * @since 0.1
+ */
+ETCD_API size_t etcd_client_describe(const etcd_client *client, char *dst, size_t size);
+
+/**
+ * Replaces the endpoints by what the members advertise, as auto_sync_interval_ms does. Learners and members that have not
+ * started are left out; an empty answer changes nothing and is ETCD_E_UNAVAILABLE.
+ *
+ * @param timeout_ms  0: the client's default.
+ * @retval ETCD_OK, ETCD_E_UNAVAILABLE, ETCD_E_DEADLINE, ETCD_E_AUTH, ETCD_E_DENIED, ETCD_E_NO_LEADER, ETCD_E_CLOSED,
+ *         ETCD_E_WOULD_DEADLOCK, ETCD_E_INVALID_ARGUMENT, ETCD_E_NO_MEMORY
+ * @par Threads Any.
+ * @since 0.1
+ */
+ETCD_API ETCD_NODISCARD etcd_status etcd_client_sync(etcd_client *client, int64_t timeout_ms, etcd_error *reterr);
+
+/**
+ * Writes the endpoints in use now, comma-separated, with a NUL. Returns the length of the whole text. Any thread.
+ * @since 0.1
+ */
+ETCD_API size_t etcd_client_endpoints(const etcd_client *client, char *dst, size_t size);
+
+ETCD_END_DECLS
+
+#endif
