@@ -33,7 +33,7 @@ static inline etcd_bytes etcd_cstr(const char *text)
 }
 
 /** A view of `len` bytes at `data`. @since 0.1 */
-static inline etcd_bytes etcd_view(const void *data, size_t len)
+static inline etcd_bytes etcd_bytes_of(const void *data, size_t len)
 {
     etcd_bytes bytes;
 
