@@ -149,6 +149,9 @@ ETCD_API void etcd_client_free(etcd_client *client);
 /** The name from the options. Lives as long as the client. @since 0.1 */
 ETCD_API const char *etcd_client_name(const etcd_client *client);
 
+/** How the client's loop is driven. Any thread. @since 0.1 */
+ETCD_API etcd_drive etcd_client_drive(const etcd_client *client);
+
 /**
  * Writes the effective options as text, one `key: value` a line, with a NUL; secrets are shown as "set" or "not set". Returns
  * the length of the whole text, which was cut if it is >= size. Any thread.
