@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file capp.h  All of the application host. Modules have headers of their own, such as capp/etcd.h. */
+#ifndef CAPP_H
+#define CAPP_H
+
+#include <capp/app.h>
+#include <capp/builder.h>
+#include <capp/cancel.h>
+#include <capp/error.h>
+#include <capp/export.h>
+#include <capp/log.h>
+#include <capp/module.h>
+#include <capp/service.h>
+#include <capp/type.h>
+#include <capp/worker.h>
+
+#endif

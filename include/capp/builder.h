@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file builder.h
+ * The builder: what an application is made of.
+ *
+ *     int main(void)
+ *     {
+ *         capp_builder *app = capp_builder_new();
+ *         capp_configure(app, capp_etcd(clients, NULL));
+ *         capp_add_service(app, &config_service_def);
+ *         return capp_main(app);
+ *     }
+ *
+ * None of these functions returns an error. A mistake is remembered, and capp_build()
+ * (or capp_main()) reports all of them together, before anything has been created,
+ * connected or started. A NULL builder, which only lack of memory makes, is
+ * accepted everywhere and reported the same way.
+ *
+ * What is passed in is copied, but for what says that it must live as long as the
+ * application. A builder is used by one thread at a time.
+ */
+#ifndef CAPP_BUILDER_H
+#define CAPP_BUILDER_H
+
+#include <capp/export.h>
+#include <capp/log.h>
+#include <capp/module.h>
+#include <capp/service.h>
+#include <capp/worker.h>
+
+#include <stdint.h>
+
+CAPP_BEGIN_DECLS
+
+/** An application that is being put together. */
+typedef struct capp_builder capp_builder;
+
+/** What SIGINT and SIGTERM do while capp_run() runs. */
+typedef enum capp_signals {
+    /** Under capp_main() as CAPP_SIGNALS_STOP_OR_EXIT, otherwise as CAPP_SIGNALS_NONE. */
+    CAPP_SIGNALS_AUTO = 0,
+    CAPP_SIGNALS_NONE = 1, /**< The host leaves signals alone. */
+    CAPP_SIGNALS_STOP = 2, /**< They stop the application; more of them change nothing. */
+    /** The first stops the application; the second ends the process at once, with status 128 + signal. */
+    CAPP_SIGNALS_STOP_OR_EXIT = 3,
+    CAPP_SIGNALS_FORCE_INT32 = 0x7fffffff
+} capp_signals;
+
+/** No time limit, where a limit in milliseconds is asked for. Must be asked for: 0 means the default. */
+#define CAPP_TIMEOUT_NONE INT64_MAX
+
+/**
+ * Makes an empty builder: environment "development", log to standard error at
+ * INFO, shutdown limit 30 s.
+ *
+ * @return The builder, which capp_build() or capp_main() consumes; NULL when out of memory.
+ * @since 0.1
+ */
+CAPP_API capp_builder *capp_builder_new(void);
+
+/** Frees a builder that was given to neither capp_build() nor capp_main(). NULL is accepted. @since 0.1 */
+CAPP_API void capp_builder_free(capp_builder *builder);
+
+/**
+ * Names the application, for messages. Default "app".
+ *
+ * @param name  1–63 characters of `A-Z a-z 0-9 _ -`. Copied.
+ * @since 0.1
+ */
+CAPP_API void capp_use_name(capp_builder *builder, const char *name);
+
+/**
+ * Names the environment the application runs in, by custom "development", "staging" or
+ * "production". A non-empty variable CAPP_ENV, read by capp_build(), wins over it.
+ *
+ * @param environment  1–63 characters of `A-Z a-z 0-9 _ -`. Copied.
+ * @since 0.1
+ */
+CAPP_API void capp_use_environment(capp_builder *builder, const char *environment);
+
+/**
+ * Limits the whole of a stop: cancelling waits, joining workers, stopping services and modules.
+ *
+ * When it passes, capp_run() returns CAPP_E_TIMEOUT and names who was late, although a
+ * thread of the application still runs.
+ *
+ * @param timeout_ms  Milliseconds; 0 for the default of 30,000, CAPP_TIMEOUT_NONE for no limit.
+ * @since 0.1
+ */
+CAPP_API void capp_use_shutdown_timeout(capp_builder *builder, int64_t timeout_ms);
+
+/**
+ * Says what SIGINT and SIGTERM do. The dispositions are restored exactly when capp_run()
+ * returns. Of several applications in a process one at a time can have the signals; another
+ * one runs without and logs a warning.
+ * @since 0.1
+ */
+CAPP_API void capp_use_signals(capp_builder *builder, capp_signals signals);
+
+/**
+ * Sends the log to a function instead of standard error.
+ *
+ * @param fn         See capp_log_fn for its threads; NULL for standard error.
+ * @param user_data  Passed to @p fn; must stay valid until capp_free() returns.
+ * @since 0.1
+ */
+CAPP_API void capp_use_log(capp_builder *builder, capp_log_fn *fn, void *user_data);
+
+/** Sets the threshold of the log. Default CAPP_LOG_INFO; CAPP_LOG_OFF silences it. @since 0.1 */
+CAPP_API void capp_use_log_level(capp_builder *builder, capp_log_level level);
+
+/**
+ * Adds a module. Modules are configured by capp_build(), in the order of these
+ * calls; the same kind of module may be added several times.
+ *
+ * @param module  What a module's function returned, such as capp_etcd(). Its
+ *                `data` is transferred, also when the builder is NULL.
+ * @since 0.1
+ */
+CAPP_API void capp_configure(capp_builder *builder, capp_module module);
+
+/**
+ * Adds a service.
+ *
+ * @param service  Copied; its `inject` table and what that refers to must live
+ *                 as long as the application (constant tables do).
+ * @since 0.1
+ */
+CAPP_API void capp_add_service(capp_builder *builder, const capp_service *service);
+
+/**
+ * Adds a worker: a function on a thread of its own.
+ *
+ * @param name       1–63 characters of `A-Z a-z 0-9 _ -`, unique. Copied.
+ * @param fn         See worker.h.
+ * @param user_data  Passed to @p fn; must stay valid until capp_free() returns.
+ * @since 0.1
+ */
+CAPP_API void capp_add_worker(capp_builder *builder, const char *name, capp_worker_fn *fn, void *user_data);
+
+CAPP_END_DECLS
+
+#endif

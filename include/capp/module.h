@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file module.h
+ * Modules: how a library plugs into the host. Programs only pass them to capp_configure().
+ *
+ * A module's public function returns a capp_module by value. capp_build() calls its
+ * `configure` with a capp_setup, through which the module offers objects for
+ * injection, registers what is to be started and stopped, and reports mistakes. It
+ * does not connect and does not block; that is what `start` of a capp_hook is for.
+ *
+ * Order of things: all modules are configured; the whole graph is checked; if there
+ * is any mistake the build ends here. Then objects that are provided by a function are
+ * made, then services. capp_run() starts the hooks in the order of
+ * registration, then services, then workers, and stops in reverse. capp_free() ends
+ * services, then destroys hooks in reverse order.
+ *
+ * The functions below return a status for a module that wants to branch on it, but a
+ * module may ignore it: every failure is on the build's list of mistakes as well. A
+ * capp_setup is valid, on the thread of capp_build(), until `configure` returns; a call
+ * that comes after the build, before capp_free(), changes nothing and returns CAPP_E_STATE.
+ */
+#ifndef CAPP_MODULE_H
+#define CAPP_MODULE_H
+
+#include <capp/cancel.h>
+#include <capp/error.h>
+#include <capp/export.h>
+#include <capp/log.h>
+#include <capp/service.h>
+#include <capp/worker.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+CAPP_BEGIN_DECLS
+
+/** What a module configures the application through. */
+typedef struct capp_setup capp_setup;
+
+typedef struct capp_module capp_module;
+
+/**
+ * Configures the application. Mistakes that it can survive it reports with capp_setup_fail() and
+ * goes on, so that the user sees all of them; a status other than CAPP_OK adds the error it
+ * fills to the same list.
+ */
+typedef capp_status capp_configure_fn(capp_setup *setup, const capp_module *module, capp_error *reterr);
+
+/** Any function pointer, to be converted back to its own type before it is called. */
+typedef void capp_any_fn(void);
+
+/**
+ * A module, passed by value. Frozen; its maker zeroes what it does not use.
+ * `callback`, `user_data` and `data` are the module's to use as it likes.
+ */
+struct capp_module {
+    size_t size;                  /**< sizeof(capp_module). */
+    const char *name;             /**< "etcd": 1–63 of `A-Z a-z 0-9 _ -`, for messages. Copied. */
+    capp_configure_fn *configure; /**< Called once, by capp_build(). */
+    capp_any_fn *callback;        /**< The user's function, where the module takes one. */
+    void *user_data;              /**< What belongs to `callback`. */
+    void *data;                   /**< The module's own. */
+    void (*destroy)(void *data);  /**< Called exactly once with `data`, built or not; NULL: nothing to do. */
+    void *reserved[5];            /**< NULL. */
+};
+
+/** A module that is a function of the program. @since 0.1 */
+static inline capp_module capp_module_of(const char *name, capp_configure_fn *configure, void *user_data)
+{
+    capp_module module = {sizeof(capp_module), name, configure, NULL, user_data, NULL, NULL, {NULL}};
+
+    return module;
+}
+
+/** Something that is started and stopped with the application. Grows at its end; zero means default. */
+typedef struct capp_hook {
+    size_t size;              /**< sizeof(capp_hook). */
+    const char *name;         /**< For messages; NULL: the module's. Copied. */
+    capp_start_fn *start;     /**< May be NULL. */
+    capp_stop_fn *stop;       /**< May be NULL. Called if the start succeeded or there is none. */
+    /** Called exactly once: by capp_free(), by a build that fails, or when adding the hook fails. */
+    void (*destroy)(void *self);
+    void *self;               /**< Passed to the three. */
+    int64_t start_timeout_ms; /**< A start that takes longer has failed. 0: no limit of its own. */
+    int64_t stop_timeout_ms;  /**< 0: what is left of the shutdown limit. */
+} capp_hook;
+
+/**
+ * Makes an object when the graph has been checked and is sound. Called at most once, by
+ * capp_build(), in the order of registration and before any service exists. What
+ * it makes stays the module's, who frees it in the `destroy` of a hook.
+ */
+typedef capp_status capp_provide_fn(void *user_data, void **ret_object, capp_error *reterr);
+
+/** The name of the application. Borrowed, as long as the application. @since 0.1 */
+CAPP_API const char *capp_setup_name(const capp_setup *setup);
+
+/** The environment ("development", "production", …). Borrowed, as long as the application. @since 0.1 */
+CAPP_API const char *capp_setup_environment(const capp_setup *setup);
+
+/** Whether this is the environment, whatever the case of its letters. @since 0.1 */
+CAPP_API bool capp_setup_is_environment(const capp_setup *setup, const char *environment);
+
+/** The log. Borrowed, as long as the application. @since 0.1 */
+CAPP_API const capp_logger *capp_setup_logger(const capp_setup *setup);
+
+/** The stop signal of the application, as capp_app_cancel(). Borrowed, as long as the application. @since 0.1 */
+CAPP_API capp_cancel *capp_setup_cancel(capp_setup *setup);
+
+/**
+ * The object that was published under (@p type, @p name) by now, or NULL. This is how the
+ * second use of a module finds what the first one made. Sees only objects given to
+ * capp_publish(): nothing else exists yet.
+ * @since 0.1
+ */
+CAPP_API void *capp_setup_find(const capp_setup *setup, const capp_type *type, const char *name);
+
+/**
+ * Offers an object that exists for injection.
+ *
+ * @param name    1–63 characters of `A-Z a-z 0-9 _ -`, or NULL for unnamed. Copied.
+ * @param object  Borrowed until the hook that owns it is destroyed; not NULL.
+ *
+ * @retval CAPP_OK
+ * @retval CAPP_E_DUPLICATE         (type, name) is taken.
+ * @retval CAPP_E_INVALID_ARGUMENT  A NULL type or object, or a bad name.
+ * @retval CAPP_E_NO_MEMORY
+ * @retval CAPP_E_STATE             After the build.
+ * @since 0.1
+ */
+CAPP_API capp_status capp_publish(capp_setup *setup, const capp_type *type, const char *name, void *object);
+
+/**
+ * As capp_publish() for an object that is made later, once the whole graph is known to be
+ * sound. A module that has found a mistake in what it would provide should provide it all the
+ * same, so that those who inject it are not reported as well; the function is not called then.
+ *
+ * @param fn         Makes the object; not NULL.
+ * @param user_data  Passed to @p fn.
+ * @return As capp_publish().
+ * @since 0.1
+ */
+CAPP_API capp_status capp_provide(capp_setup *setup, const capp_type *type, const char *name,
+                                  capp_provide_fn *fn, void *user_data);
+
+/**
+ * Registers another name for an object: whoever asks for (@p type, @p name) gets
+ * (@p target_type, @p target_name), which may be registered later. With different types
+ * the object must be valid as both, as a struct is whose first member is the other.
+ *
+ * @return As capp_publish(); a target that is still missing at the end is a mistake of the build.
+ * @since 0.1
+ */
+CAPP_API capp_status capp_alias(capp_setup *setup, const capp_type *type, const char *name,
+                                const capp_type *target_type, const char *target_name);
+
+/**
+ * Says that the module needs an object of another one.
+ *
+ * @param slot  Filled by capp_build() when the object exists, before any hook is started; must live
+ *              until then. NULL only checks that it is registered.
+ *
+ * @retval CAPP_OK                  Noted; whether it exists is checked by the build.
+ * @retval CAPP_E_INVALID_ARGUMENT  A NULL type or a bad name.
+ * @retval CAPP_E_NO_MEMORY
+ * @retval CAPP_E_STATE             After the build.
+ * @since 0.1
+ */
+CAPP_API capp_status capp_require(capp_setup *setup, const capp_type *type, const char *name, void **slot);
+
+/**
+ * Registers something to be started, stopped and destroyed.
+ *
+ * @param hook  Copied. Its `self` is transferred: `destroy` is called also when this fails.
+ *
+ * @retval CAPP_OK
+ * @retval CAPP_E_INVALID_ARGUMENT  NULL, a bad name, a negative limit, or an unknown field that is set.
+ * @retval CAPP_E_NO_MEMORY
+ * @retval CAPP_E_STATE             After the build.
+ * @since 0.1
+ */
+CAPP_API capp_status capp_add_hook(capp_setup *setup, const capp_hook *hook);
+
+/**
+ * Registers a function that ends waits. All of them run as the first act of a
+ * stop, in the order of registration, before workers are joined; see capp_cancel_fn.
+ *
+ * @param user_data  Passed to @p fn; valid until capp_free() has destroyed the module's hooks.
+ *
+ * @retval CAPP_OK
+ * @retval CAPP_E_INVALID_ARGUMENT  @p fn is NULL.
+ * @retval CAPP_E_NO_MEMORY
+ * @retval CAPP_E_STATE             After the build.
+ * @since 0.1
+ */
+CAPP_API capp_status capp_on_stopping(capp_setup *setup, capp_cancel_fn *fn, void *user_data);
+
+/** As capp_add_service(), for a module; returns what that remembers. @since 0.1 */
+CAPP_API capp_status capp_setup_add_service(capp_setup *setup, const capp_service *service);
+
+/** As capp_add_worker(), for a module; returns what that remembers. @since 0.1 */
+CAPP_API capp_status capp_setup_add_worker(capp_setup *setup, const char *name, capp_worker_fn *fn,
+                                           void *user_data);
+
+/**
+ * Adds a mistake to the build's list, with the module's name in front. Call it as often as needed.
+ *
+ * @param status  Not CAPP_OK. The status of the first mistake is what capp_build() returns.
+ * @param format  printf format; at most 1 KiB. Never pass a secret.
+ * @return @p status.
+ * @since 0.1
+ */
+CAPP_API capp_status capp_setup_fail(capp_setup *setup, capp_status status, const char *format, ...)
+    CAPP_PRINTF(3, 4);
+
+CAPP_END_DECLS
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file service.h
+ * Services: objects that the container makes, wires and ends.
+ *
+ * A service is described by a constant table; the host reads the tables of all services
+ * before it runs any code of theirs, and refuses a graph with something
+ * missing, double or circular.
+ *
+ *     typedef struct config_service { etcd_client *etcd; capp_logger *log; } config_service;
+ *     CAPP_TYPE_DEFINE(config_service);
+ *
+ *     static const capp_inject config_deps[] = {
+ *         CAPP_INJECT(config_service, etcd, etcd_client),
+ *         CAPP_INJECT(config_service, log, capp_logger),
+ *     };
+ *     const capp_service config_service_def =
+ *         CAPP_SERVICE(config_service, CAPP_INJECTS(config_deps), .start = load_config);
+ *
+ *     capp_add_service(builder, &config_service_def);
+ *
+ * The life of a service: zeroed memory; its fields injected; `init` (in
+ * capp_build); `start` and `stop` (in capp_run); `fini` (in capp_free). A
+ * service comes after everything that it injects, and goes before it.
+ */
+#ifndef CAPP_SERVICE_H
+#define CAPP_SERVICE_H
+
+#include <capp/error.h>
+#include <capp/export.h>
+#include <capp/type.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+CAPP_BEGIN_DECLS
+
+/** How often a service exists. More will follow; anything but CAPP_SINGLETON is refused for now. */
+typedef enum capp_lifetime {
+    CAPP_SINGLETON = 0, /**< One object per application. */
+    CAPP_LIFETIME_FORCE_INT32 = 0x7fffffff
+} capp_lifetime;
+
+/** The field stays NULL when nothing is registered; every other failure still fails. */
+#define CAPP_INJECT_OPTIONAL (UINT32_C(1) << 0)
+
+/** One field to be injected. Made by CAPP_INJECT and its sisters. Frozen. */
+typedef struct capp_inject {
+    const char *field;     /**< The name of the field, for messages. */
+    const capp_type *type; /**< What is wanted. */
+    const char *name;      /**< Under which name; NULL: the unnamed one. */
+    size_t offset;         /**< Of the field, which is a pointer to the type. */
+    uint32_t flags;        /**< CAPP_INJECT_OPTIONAL or 0. */
+    uint32_t reserved;     /**< Zero. */
+} capp_inject;
+
+/**
+ * Makes the object ready. Its memory is zeroed and its fields are injected. Must
+ * clean up after itself when it fails: `fini` is not called then. Runs inside
+ * capp_build(), on its thread; a thing that takes time or needs a server belongs into `start`.
+ */
+typedef capp_status capp_init_fn(void *self, capp_error *reterr);
+
+/** Undoes capp_init_fn; the memory itself belongs to the host. Runs inside capp_free(), on its thread. */
+typedef void capp_fini_fn(void *self);
+
+/**
+ * Starts the component; may block. When it fails, everything that was started before is
+ * stopped and capp_run() returns the error; `stop` is not called for this component.
+ * Runs on a thread of the host, never at the same time as another start or stop.
+ */
+typedef capp_status capp_start_fn(void *self, capp_error *reterr);
+
+/**
+ * Stops the component; called once if its start succeeded, whatever has failed meanwhile.
+ * `limit_ms` is how long it may take (at least 1; INT64_MAX when there is no limit);
+ * after that the host goes on without it. Runs on a thread of the host, never at the
+ * same time as another start or stop.
+ */
+typedef capp_status capp_stop_fn(void *self, int64_t limit_ms, capp_error *reterr);
+
+/** The description of a service. Build it with CAPP_SERVICE. Grows at its end; zero means default. */
+typedef struct capp_service {
+    size_t size;               /**< sizeof(capp_service). */
+    const capp_type *type;     /**< The type of the object. */
+    const char *name;          /**< Under which name it is registered; NULL: unnamed. Copied. */
+    size_t object_size;        /**< Bytes of the object; at least 1. */
+    const capp_inject *inject; /**< The fields to inject. Must live as long as the application. */
+    size_t inject_count;       /**< Rows of `inject`. */
+    capp_init_fn *init;        /**< May be NULL, like the next three. */
+    capp_fini_fn *fini;
+    capp_start_fn *start;
+    capp_stop_fn *stop;
+    int64_t start_timeout_ms; /**< A start that takes longer has failed. 0: no limit of its own. */
+    int64_t stop_timeout_ms;  /**< 0: what is left of the shutdown limit. */
+    capp_lifetime lifetime;   /**< CAPP_SINGLETON. */
+    uint32_t reserved;        /**< Zero. */
+} capp_service;
+
+/*
+ * These macros need _Generic and designated initialisers, which C++ does not have;
+ * a C++ program fills the structs itself.
+ */
+#ifndef __cplusplus
+
+/* The offset of a field, if the field is a pointer to T; anything else does not compile. */
+#define CAPP_FIELD_(S, field, T) \
+    _Generic(((S *)0)->field, T *: offsetof(S, field), const T *: offsetof(S, field))
+
+/** A row that fills `S.field`, a `T *`, with the unnamed T. A field of another type does not compile. */
+#define CAPP_INJECT(S, field, T) {#field, &T##_type, NULL, CAPP_FIELD_(S, field, T), 0, 0}
+
+/** A row that fills `S.field`, a `T *`, with the T registered under `name`. */
+#define CAPP_INJECT_NAMED(S, field, T, name) {#field, &T##_type, (name), CAPP_FIELD_(S, field, T), 0, 0}
+
+/** As CAPP_INJECT; the field stays NULL when there is none. */
+#define CAPP_INJECT_OPT(S, field, T) \
+    {#field, &T##_type, NULL, CAPP_FIELD_(S, field, T), CAPP_INJECT_OPTIONAL, 0}
+
+/** As CAPP_INJECT_NAMED; the field stays NULL when there is none. */
+#define CAPP_INJECT_NAMED_OPT(S, field, T, name) \
+    {#field, &T##_type, (name), CAPP_FIELD_(S, field, T), CAPP_INJECT_OPTIONAL, 0}
+
+/** Inside CAPP_SERVICE: the service's table of capp_inject rows, an array. */
+#define CAPP_INJECTS(table) .inject = (table), .inject_count = sizeof(table) / sizeof((table)[0])
+
+/**
+ * Initialises a capp_service of type T; what follows T are designated initialisers, at
+ * least one: `CAPP_SERVICE(clock_service, .init = clock_init)`.
+ */
+#define CAPP_SERVICE(T, ...) \
+    {.size = sizeof(capp_service), .type = &T##_type, .object_size = sizeof(T), __VA_ARGS__}
+
+#endif
+
+CAPP_END_DECLS
+
+#endif
