@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The environment table of the real system: its clock, its sockets, a poller. One per loop. */
+#ifndef ETCD__RUNTIME_ENV_SYSTEM_H
+#define ETCD__RUNTIME_ENV_SYSTEM_H
+
+#include "base/env.h"
+
+#include <stdbool.h>
+
+struct etcd__env_system;
+
+/* 0 or a negative errno. */
+int etcd__env_system_new(bool use_poll, struct etcd__env_system **ret_system);
+struct etcd__env etcd__env_system_table(struct etcd__env_system *system);
+/* After the last socket was closed. */
+void etcd__env_system_free(struct etcd__env_system *system);
+/* Milliseconds on the clock that env->now_ms reads. Any thread. */
+int64_t etcd__clock_ms(void);
+
+#endif
