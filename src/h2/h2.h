@@ -30,7 +30,11 @@ struct etcd__h2_field {
     size_t value_len;
 };
 
-/* Events of one stream. None may free the stream but on_close; all may reset any stream. */
+/*
+ * Events of one stream. Each may reset any stream, this one too, and may free what it has reset; on_close may free
+ * the stream. None may free the session. The peer's end is the end: when it has said END_STREAM while we still had
+ * something to send, our side is given up with RST_STREAM(NO_ERROR).
+ */
 struct etcd__h2_stream_ops {
     /* A field of the headers or, after on_headers, of the trailers. Values may hold any byte. */
     void (*on_field)(struct etcd__h2_stream *stream, const struct etcd__h2_field *field);
@@ -42,6 +46,8 @@ struct etcd__h2_stream_ops {
      * etcd__h2_stream_wake(). *ret_end true closes our side.
      */
     size_t (*read_body)(struct etcd__h2_stream *stream, uint8_t *dst, size_t size, bool *ret_end);
+    /* The request's headers were serialised. May be NULL. */
+    void (*on_written)(struct etcd__h2_stream *stream);
     /*
      * The last event: the stream is forgotten. `error` is the HTTP/2 error code, 0 for a regular end; `unprocessed`: the peer
      * certainly did nothing with it (never serialised, REFUSED_STREAM, above GOAWAY's last stream id).
@@ -55,6 +61,7 @@ struct etcd__h2_stream {
     struct etcd__h2 *session; /* NULL: not open */
     int32_t id;
     bool written;      /* its HEADERS were serialised: from here on the peer may have seen it */
+    bool answered;     /* the peer sent something on it */
     bool body_paused;  /* read_body said "nothing now" */
     bool recv_paused;  /* see etcd__h2_stream_pause() */
     size_t unconsumed; /* bytes received while paused, not yet given back to the stream window */
@@ -78,10 +85,16 @@ struct etcd__h2_config {
 };
 
 etcd_status etcd__h2_new(const struct etcd__h2_config *config, struct etcd__h2 **ret_session, etcd_error *reterr);
-/* Every open stream gets on_close first (unprocessed if it was never written). */
+/*
+ * Every open stream gets on_close first (ETCD__H2_CANCEL; unprocessed if it was never written). Not from inside a
+ * callback. NULL is fine.
+ */
 void etcd__h2_free(struct etcd__h2 *session);
 
-/* Bytes from the peer. ETCD_E_PROTOCOL (the session is dead: free it) or ETCD_E_NO_MEMORY. */
+/*
+ * Bytes from the peer. ETCD_E_PROTOCOL or ETCD_E_NO_MEMORY: the session is dead, free it. Where HTTP/2 lets us tell the
+ * peer what it did wrong, the failure comes from etcd__h2_drain() instead, after the GOAWAY was appended.
+ */
 etcd_status etcd__h2_feed(struct etcd__h2 *session, const uint8_t *data, size_t len, etcd_error *reterr);
 /*
  * Appends frames that want to go out to `out` until it holds `limit` bytes or nothing is left.
@@ -102,6 +115,11 @@ struct etcd__h2_request_field {
     struct etcd__h2_field field;
     bool constant;
 };
+enum { ETCD__H2_MAX_REQUEST_FIELDS = 16 };
+/*
+ * ETCD_E_NO_MEMORY, ETCD_E_TOO_LARGE (the header block), or ETCD_E_UNAVAILABLE (GOAWAY came, or stream ids are used up).
+ * After a failure the session goes on and the stream is not open.
+ */
 etcd_status etcd__h2_open(struct etcd__h2 *session, struct etcd__h2_stream *stream,
                           const struct etcd__h2_request_field *fields, size_t count, etcd_error *reterr);
 /* The body has something to send again. */
