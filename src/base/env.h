@@ -74,6 +74,9 @@ struct etcd__env_ops {
     int (*resolve)(void *self, const char *host, uint16_t port, etcd__resolved_fn *fn, void *user,
                    void **ret_handle);
     void (*resolve_cancel)(void *self, void *handle);
+
+    /* Limits how long sent bytes of a TCP socket may stay unacknowledged (TCP_USER_TIMEOUT). May be NULL. */
+    void (*set_user_timeout)(void *self, int fd, int ms);
 };
 
 struct etcd__env {

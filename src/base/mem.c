@@ -17,7 +17,10 @@ void *etcd__malloc(size_t size)
 
 void *etcd__calloc(size_t count, size_t size)
 {
-    return count == 0 || size == 0 ? calloc(1, 1) : calloc(count, size);
+    if (count == 0 || size == 0)
+        return calloc(1, 1);
+    /* The C library checks too, but a sanitizer's allocator ends the program there. */
+    return count > SIZE_MAX / size ? NULL : calloc(count, size);
 }
 
 void *etcd__realloc(void *ptr, size_t size)
