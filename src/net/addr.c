@@ -28,6 +28,14 @@ bool etcd__addr_parse(const char *host, uint16_t port, struct sockaddr_storage *
     return true;
 }
 
+void etcd__addr_set_port(struct sockaddr_storage *addr, uint16_t port)
+{
+    if (addr->ss_family == AF_INET)
+        ((struct sockaddr_in *)addr)->sin_port = htons(port);
+    else
+        ((struct sockaddr_in6 *)addr)->sin6_port = htons(port);
+}
+
 size_t etcd__addr_unix_max(void)
 {
     return sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;

@@ -13,6 +13,8 @@ enum { ETCD__ADDR_TEXT_SIZE = 128 };
 
 /* A numeric IPv4 or IPv6 address without brackets or zone. False, and *ret untouched, for anything else. */
 bool etcd__addr_parse(const char *host, uint16_t port, struct sockaddr_storage *ret);
+/* Of an IPv4 or IPv6 address. */
+void etcd__addr_set_port(struct sockaddr_storage *addr, uint16_t port);
 /* The address of a unix socket. False when the path is empty or too long for one. */
 bool etcd__addr_unix(const char *path, struct sockaddr_storage *ret);
 /* The longest path that etcd__addr_unix() takes. */

@@ -47,8 +47,8 @@ etcd_status etcd__conn_open(const struct etcd__conn_config *config, struct etcd_
 bool etcd__conn_write(struct etcd__conn *conn, const void *data, size_t len);
 /* Bytes wait for the kernel: the owner should stop producing until on_drained. */
 bool etcd__conn_blocked(const struct etcd__conn *conn);
-/* Where the race and the look-up stand, for the message of a timeout: "connecting to 10.0.0.1:2379". */
-const char *etcd__conn_phase(const struct etcd__conn *conn);
+/* Where the race and the look-up stand, for the message of a timeout: "connecting to 10.0.0.1:2379". Until the next call. */
+const char *etcd__conn_phase(struct etcd__conn *conn);
 /* Closes (close_notify is sent if it can be without waiting) and frees. No callback afterwards. NULL is fine. */
 void etcd__conn_close(struct etcd__conn *conn);
 

@@ -3,6 +3,7 @@
  * Host names to addresses. The real one is c-ares (resolver.c is the only file that includes it),
  * run on the reactor: hosts file, then DNS, IPv6 and IPv4, no thread. A new channel is made when
  * resolv.conf changed, since c-ares 1.18 reads it once. An environment table with `resolve` set goes first.
+ * Numeric hosts are answered without either; localhost is answered by rule (RFC 6761), without c-ares.
  */
 #ifndef ETCD__NET_RESOLVER_H
 #define ETCD__NET_RESOLVER_H
@@ -18,6 +19,11 @@ etcd_status etcd__resolver_new(struct etcd__reactor *reactor, struct etcd__resol
                                etcd_error *reterr);
 /* Cancels what is under way without calling back. */
 void etcd__resolver_free(struct etcd__resolver *resolver);
+/*
+ * For tests, before the first lookup: another resolv.conf, and servers ("127.0.0.1:5353,...", or NULL) in place of those
+ * it names. Borrowed for the life of the resolver.
+ */
+void etcd__resolver_use(struct etcd__resolver *resolver, const char *resolv_conf, const char *servers);
 /* Calls fn once, from a later turn; the addresses are borrowed until it returns. */
 etcd_status etcd__resolver_lookup(struct etcd__resolver *resolver, const char *host, uint16_t port,
                                   etcd__resolved_fn *fn, void *user, struct etcd__lookup **ret_lookup,

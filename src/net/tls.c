@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "net/addr.h"
+#include "net/stamp.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -30,21 +31,13 @@ enum {
     REASON_TEXT = 360, /* of one failure */
 };
 
-/* A file as it was when it was loaded. Zero: there was none. */
-struct stamp {
-    dev_t device;
-    ino_t inode;
-    off_t size;
-    struct timespec changed;
-};
-
 enum { FILE_CA, FILE_CERT, FILE_KEY, FILE_COUNT };
 
 struct etcd__tls {
     size_t references;
     SSL_CTX *ctx;
     char *files[FILE_COUNT]; /* NULL: not given */
-    struct stamp stamps[FILE_COUNT];
+    struct etcd__stamp stamps[FILE_COUNT];
     char *server_name;
     bool insecure_skip_verify;
 };
@@ -119,26 +112,6 @@ static etcd_status fail_openssl(etcd_error *reterr, etcd_status status, const ch
 /* ---- files ---- */
 
 static const char *const file_kinds[FILE_COUNT] = {"CA file", "certificate file", "key file"};
-
-static struct stamp look_at(const char *path)
-{
-    struct stamp stamp = {0};
-    struct stat info;
-
-    if (path != NULL && stat(path, &info) == 0) {
-        stamp.device = info.st_dev;
-        stamp.inode = info.st_ino;
-        stamp.size = info.st_size;
-        stamp.changed = info.st_mtim;
-    }
-    return stamp;
-}
-
-static bool same_stamp(const struct stamp *a, const struct stamp *b)
-{
-    return a->device == b->device && a->inode == b->inode && a->size == b->size &&
-           a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
-}
 
 /* OpenSSL is vague about files that cannot be opened, so that is found out before it gets them. */
 static etcd_status check_file(const struct etcd__tls *tls, int kind, etcd_error *reterr)
@@ -285,13 +258,12 @@ static int on_verify(int ok, X509_STORE_CTX *store)
 
 static etcd_status build_ctx(struct etcd__tls *tls, etcd_error *reterr)
 {
-    struct stamp stamps[FILE_COUNT];
+    struct etcd__stamp stamps[FILE_COUNT];
     SSL_CTX *ctx;
     etcd_status st;
 
-    /* Before loading: a change in between is then seen the next time. */
     for (int i = 0; i < FILE_COUNT; i++)
-        stamps[i] = look_at(tls->files[i]);
+        stamps[i] = etcd__stamp_of(tls->files[i]);
     ERR_clear_error();
     ctx = SSL_CTX_new(TLS_client_method());
     if (ctx == NULL)
@@ -409,9 +381,9 @@ void etcd__tls_unref(struct etcd__tls *tls)
 static void reload_if_changed(struct etcd__tls *tls)
 {
     for (int i = 0; i < FILE_COUNT; i++) {
-        struct stamp now = look_at(tls->files[i]);
+        struct etcd__stamp now = etcd__stamp_of(tls->files[i]);
 
-        if (!same_stamp(&now, &tls->stamps[i])) {
+        if (!etcd__stamp_equal(&now, &tls->stamps[i])) {
             (void)build_ctx(tls, NULL); /* the previous files stay in use when these are no good */
             return;
         }
