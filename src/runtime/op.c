@@ -188,15 +188,16 @@ static void init_waiter(struct waiter *waiter)
 static void wait_on_thread(struct etcd_op *op, int64_t until_ms)
 {
     struct waiter waiter = {.done = false};
-    bool in_time = true;
+    bool in_time = true, done = false;
 
     init_waiter(&waiter);
     if (add_waiter(op, &waiter)) {
         (void)pthread_mutex_lock(&waiter.mutex);
         while (!waiter.done && in_time)
             in_time = wait_signal(&waiter, until_ms);
+        done = waiter.done;
         (void)pthread_mutex_unlock(&waiter.mutex);
-        if (!waiter.done && !remove_waiter(op, &waiter)) {
+        if (!done && !remove_waiter(op, &waiter)) {
             (void)pthread_mutex_lock(&waiter.mutex);
             while (!waiter.done)
                 (void)pthread_cond_wait(&waiter.cond, &waiter.mutex);

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The client object. What the engine owns is touched by the engine alone; the rest is constant after opening, or atomic.
+ *
+ * References: the user's handle, and one for every operation, watch and keep-alive. Closing (in the engine) ends all of them and gives the
+ * network back; the last reference frees the memory.
+ */
+#ifndef ETCD__CLIENT_CLIENT_H
+#define ETCD__CLIENT_CLIENT_H
+
+#include "client/auth.h"
+#include "client/keepalive.h"
+#include "client/sync.h"
+#include "client/watch.h"
+#include "etcdc/client.h"
+#include "grpc/channel.h"
+#include "runtime/loop.h"
+
+#include <stdatomic.h>
+
+/* The effective options. Constant after opening. */
+struct etcd__client_config {
+    char *name;
+    struct etcd__endpoint *endpoints;
+    size_t endpoint_count;
+    int64_t dial_timeout_ms;
+    int64_t timeout_ms;
+    int64_t auto_sync_interval_ms;
+    int64_t keepalive_time_ms, keepalive_timeout_ms;
+    size_t max_send_bytes, max_recv_bytes;
+    uint32_t max_outstanding;
+    char *username; /* NULL: none */
+    etcd_secret_kind password_kind;
+    struct etcd__secret password; /* the text, or what to read it from */
+    char *ca_file, *cert_file, *key_file, *server_name;
+    bool has_tls, insecure_skip_verify;
+};
+
+struct etcd_client {
+    atomic_int refs;
+    struct etcd_loop *loop;
+    struct etcd__client_config config;
+    struct etcd__log log;
+    atomic_bool closed;          /* the user asked for it: start nothing new */
+    atomic_bool waits_cancelled; /* etcd_client_cancel_waits() */
+    atomic_uint outstanding;     /* calls under way */
+
+    /* Engine. */
+    bool torn_down; /* the channel is gone */
+    struct etcd__tls *tls;
+    struct etcd__channel *channel;
+    struct etcd__auth auth;
+    struct etcd__sync sync;
+    struct etcd__list rpcs;
+    struct etcd__list ready_waiters;
+    struct etcd__watch_hub watches;
+    struct etcd__lessor lessor;
+
+    struct {
+        pthread_mutex_t mutex;
+        char *endpoints; /* those in use, comma-separated */
+    } shared;
+};
+
+void etcd__client_ref(struct etcd_client *client);
+void etcd__client_unref(struct etcd_client *client);
+/* ETCD_OK, or why nothing can be started: NULL, closed, a forked child. Any thread. */
+etcd_status etcd__client_check(const struct etcd_client *client, etcd_error *reterr);
+static inline struct etcd__reactor *etcd__client_reactor(struct etcd_client *client)
+{
+    return &client->loop->reactor;
+}
+/* Puts "client 'name'" and the like in front; see errors.h for failures of calls. */
+static inline const char *etcd__client_label(const struct etcd_client *client)
+{
+    return client->config.name;
+}
+/* Reads the password from its source. ETCD_E_INVALID_ARGUMENT or ETCD_E_IO names the source. Engine, or while opening. */
+etcd_status etcd__client_password(const struct etcd_client *client, struct etcd__secret *ret_password,
+                                  etcd_error *reterr);
+/* Takes over a new list of endpoints in use. Engine. */
+etcd_status etcd__client_use_endpoints(struct etcd_client *client, const struct etcd__endpoint *endpoints, size_t count,
+                                       etcd_error *reterr);
+
+#endif

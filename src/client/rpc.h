@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Unary calls: one operation, one request, as many attempts as its rules and its deadline allow.
+ *
+ *   submitted -> (waiting for a login) -> attempt -> (pause) -> attempt ... -> done
+ *
+ * Repeatable calls are tried again after any passing failure, on another endpoint if there is one; a repeatable call
+ * that stays unanswered for about 1 s is tried on another endpoint as well, and the first answer counts. Others are tried
+ * again only when they provably were not processed. The engine keeps one deadline for all of it.
+ */
+#ifndef ETCD__CLIENT_RPC_H
+#define ETCD__CLIENT_RPC_H
+
+#include "client/auth.h"
+#include "client/errors.h"
+#include "runtime/op.h"
+
+#include <protobuf-c/protobuf-c.h>
+
+struct etcd_client;
+
+/* Constant description of a call; its address is the operation's kind. */
+struct etcd__rpc_kind {
+    struct etcd__method method; /* name: for error texts, "put" */
+    bool repeatable;            /* doing it twice is doing it once */
+    bool writes;                /* a lost answer is MAYBE_APPLIED */
+    /* Makes the result from the answer. ETCD_E_PROTOCOL, ETCD_E_NO_MEMORY. */
+    etcd_status (*decode)(const uint8_t *data, size_t len, void **ret_result, etcd_error *reterr);
+    void (*free_result)(void *result);
+};
+
+struct etcd__rpc_options {
+    int64_t timeout_ms; /* as the user gave it: 0, ETCD_TIMEOUT_NONE or milliseconds */
+    bool fail_fast;
+    bool internal;        /* not counted as outstanding, allowed while waits are cancelled */
+    etcd_op_fn *on_done;  /* the user's */
+    void *user_data;
+};
+
+/* Checks, encodes, submits. *ret_op (NULL: not wanted) gets a reference for the caller. Any thread. */
+etcd_status etcd__rpc_start(struct etcd_client *client, const struct etcd__rpc_kind *kind,
+                            const ProtobufCMessage *request, const struct etcd__rpc_options *options,
+                            struct etcd_op **ret_op, etcd_error *reterr);
+/* The blocking form: start, wait, take. ret_result NULL: not wanted. Not from a callback. */
+etcd_status etcd__rpc_call(struct etcd_client *client, const struct etcd__rpc_kind *kind,
+                           const ProtobufCMessage *request, const struct etcd__rpc_options *options,
+                           void **ret_result, etcd_error *reterr);
+
+/*
+ * For the client's own use, engine only: `done` runs in the engine, once, from a later turn, with the operation's outcome; it owns `result`.
+ * Stop it with etcd__rpc_abort(), after which `done` does not run.
+ */
+typedef void etcd__rpc_done_fn(void *user, etcd_status status, void *result, const etcd_error *err);
+struct etcd__rpc;
+etcd_status etcd__rpc_run(struct etcd_client *client, const struct etcd__rpc_kind *kind,
+                          const ProtobufCMessage *request, int64_t timeout_ms, etcd__rpc_done_fn *done, void *user,
+                          struct etcd__rpc **ret_rpc, etcd_error *reterr);
+void etcd__rpc_abort(struct etcd__rpc *rpc);
+
+/* Ends every call with ETCD_E_CLOSED. Engine. */
+void etcd__rpc_close_all(struct etcd_client *client);
+
+#endif
