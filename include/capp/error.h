@@ -58,7 +58,7 @@ typedef struct capp_error {
     capp_status status;
     uint32_t flags;        /**< CAPP_ERROR_… */
     int32_t sys_errno;     /**< errno of the system call behind it; 0 when there was none. */
-    int32_t external_code; /**< The status of the library that found it, if a module translated one; else 0. */
+    int32_t external_code; /**< The status in the library that found it, where a module translated it. */
     uint32_t reserved[5];  /**< Zero. */
     /** What failed and why, for people. Valid UTF-8, NUL-terminated, no secret in it. */
     char message[CAPP_ERROR_MESSAGE_SIZE];

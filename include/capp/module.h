@@ -105,7 +105,7 @@ CAPP_API bool capp_setup_is_environment(const capp_setup *setup, const char *env
 /** The log. Borrowed, as long as the application. @since 0.1 */
 CAPP_API const capp_logger *capp_setup_logger(const capp_setup *setup);
 
-/** The stop signal of the application, as capp_app_cancel(). Borrowed, as long as the application. @since 0.1 */
+/** The stop signal, as capp_app_cancel(). Borrowed, as long as the application. @since 0.1 */
 CAPP_API capp_cancel *capp_setup_cancel(capp_setup *setup);
 
 /**

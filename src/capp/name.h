@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Names of applications, modules, workers and registered objects: 1-63 characters of A-Z a-z 0-9 _ -. */
+#ifndef CAPP__NAME_H
+#define CAPP__NAME_H
+
+#include "capp/error.h"
+
+/* A name with its NUL; an empty one stands for "unnamed" where that is possible. */
+enum { CAPP__NAME_SIZE = 64 };
+
+/* Copies a valid name, or fails with a message that has `what` and the value; dst is untouched then. */
+capp_status capp__name_set(char dst[CAPP__NAME_SIZE], const char *name, const char *what, capp_error *reterr);
+/* The same where NULL is valid too and stands for unnamed. */
+capp_status capp__name_set_opt(char dst[CAPP__NAME_SIZE], const char *name, const char *what,
+                               capp_error *reterr);
+
+#endif
