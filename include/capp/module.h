@@ -38,6 +38,7 @@ CAPP_BEGIN_DECLS
 /** What a module configures the application through. */
 typedef struct capp_setup capp_setup;
 
+/** A module; its fields stand below. */
 typedef struct capp_module capp_module;
 
 /**

@@ -31,6 +31,7 @@ typedef struct etcd_tls_opts {
     uint8_t pad_[7];           /**< Zero. */
 } etcd_tls_opts;
 
+/** Initialises the struct with its defaults, in C and C++. */
 #define ETCD_TLS_OPTS_INIT {sizeof(etcd_tls_opts), NULL, NULL, NULL, NULL, false, {0}}
 #ifndef __cplusplus
 /** Options in place: `.tls = ETCD_TLS_OPTS(.ca_file = "ca.pem")`. */
@@ -77,6 +78,7 @@ typedef struct etcd_client_opts {
     uint32_t max_outstanding;
 } etcd_client_opts;
 
+/** Initialises the struct with its defaults, in C and C++. */
 #define ETCD_CLIENT_OPTS_INIT                                                                              \
     {                                                                                                      \
         sizeof(etcd_client_opts), NULL, NULL, 0, 0, NULL, {NULL, ETCD_SECRET_KIND_NONE, 0}, 0, 0, 0, 0, 0, \

@@ -37,6 +37,7 @@ typedef struct etcd_put_opts {
     uint8_t pad_[4];    /**< Zero. */
 } etcd_put_opts;
 
+/** Initialises the struct with its defaults, in C and C++. */
 #define ETCD_PUT_OPTS_INIT {sizeof(etcd_put_opts), 0, 0, false, false, false, false, {0}}
 #ifndef __cplusplus
 /** Options in place: `ETCD_PUT_OPTS(.lease_id = id)`. */
@@ -134,6 +135,7 @@ typedef struct etcd_get_opts {
     uint8_t pad_[2];   /**< Zero. */
 } etcd_get_opts;
 
+/** Initialises the struct with its defaults, in C and C++. */
 #define ETCD_GET_OPTS_INIT                                                                              \
     {                                                                                                   \
         sizeof(etcd_get_opts), 0, {NULL, 0}, 0, 0, 0, 0, 0, 0, ETCD_SORT_BY_KEY, ETCD_SORT_NONE, false, \
@@ -195,6 +197,7 @@ typedef struct etcd_delete_opts {
     uint8_t pad_[4];      /**< Zero. */
 } etcd_delete_opts;
 
+/** Initialises the struct with its defaults, in C and C++. */
 #define ETCD_DELETE_OPTS_INIT {sizeof(etcd_delete_opts), 0, {NULL, 0}, false, false, false, false, {0}}
 #ifndef __cplusplus
 /** Options in place: `ETCD_DELETE_OPTS(.prefix = true)`. */
@@ -244,6 +247,7 @@ typedef struct etcd_compact_opts {
     uint8_t pad_[6];    /**< Zero. */
 } etcd_compact_opts;
 
+/** Initialises the struct with its defaults, in C and C++. */
 #define ETCD_COMPACT_OPTS_INIT {sizeof(etcd_compact_opts), 0, false, false, {0}}
 #ifndef __cplusplus
 /** Options in place: `ETCD_COMPACT_OPTS(.physical = true)`. */

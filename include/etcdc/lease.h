@@ -31,6 +31,7 @@ typedef struct etcd_lease_opts {
     uint8_t pad_[6];    /**< Zero. */
 } etcd_lease_opts;
 
+/** Initialises the struct with its defaults, in C and C++. */
 #define ETCD_LEASE_OPTS_INIT {sizeof(etcd_lease_opts), 0, 0, false, false, {0}}
 #ifndef __cplusplus
 /** Options in place: `ETCD_LEASE_OPTS(.timeout_ms = 2000)`. */
@@ -144,6 +145,7 @@ typedef struct etcd_keepalive_opts {
     void *user_data;
 } etcd_keepalive_opts;
 
+/** Initialises the struct with its defaults, in C and C++. */
 #define ETCD_KEEPALIVE_OPTS_INIT {sizeof(etcd_keepalive_opts), NULL, NULL}
 #ifndef __cplusplus
 /** Options in place: `ETCD_KEEPALIVE_OPTS(.on_end = lost)`. */

@@ -35,6 +35,7 @@ typedef struct etcd_lock_opts {
     uint8_t pad_[6];         /**< Zero. */
 } etcd_lock_opts;
 
+/** Initialises the struct with its defaults, in C and C++. */
 #define ETCD_LOCK_OPTS_INIT {sizeof(etcd_lock_opts), 0, 0, NULL, NULL, false, false, {0}}
 #ifndef __cplusplus
 /** Options in place: `ETCD_LOCK_OPTS(.ttl_s = 10, .timeout_ms = 10000)`. */

@@ -49,6 +49,7 @@ typedef struct etcd_loop_opts {
     int32_t reserved; /**< Zero. */
 } etcd_loop_opts;
 
+/** Initialises the struct with its defaults, in C and C++. */
 #define ETCD_LOOP_OPTS_INIT {sizeof(etcd_loop_opts), ETCD_DRIVE_THREAD, ETCD_DISPATCH_LOOP, ETCD_POLLER_DEFAULT, 0}
 #ifndef __cplusplus
 /** Options in place: `ETCD_LOOP_OPTS(.drive = ETCD_DRIVE_CALLER)`. */

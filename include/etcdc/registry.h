@@ -39,6 +39,7 @@ typedef struct etcd_register_opts {
     void *user_data;
 } etcd_register_opts;
 
+/** Initialises the struct with its defaults, in C and C++. */
 #define ETCD_REGISTER_OPTS_INIT {sizeof(etcd_register_opts), 0, 0, NULL, NULL, NULL}
 #ifndef __cplusplus
 /** Options in place: `ETCD_REGISTER_OPTS(.ttl_s = 10)`. */
@@ -98,6 +99,7 @@ typedef struct etcd_discover_opts {
     const char *prefix; /**< NULL: "/services/". Must end in '/'. */
 } etcd_discover_opts;
 
+/** Initialises the struct with its defaults, in C and C++. */
 #define ETCD_DISCOVER_OPTS_INIT {sizeof(etcd_discover_opts), 0, NULL}
 #ifndef __cplusplus
 /** Options in place: `ETCD_DISCOVER_OPTS(.timeout_ms = 1000)`. */

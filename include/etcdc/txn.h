@@ -62,6 +62,7 @@ typedef struct etcd_txn_opts {
     uint8_t pad_[7];    /**< Zero. */
 } etcd_txn_opts;
 
+/** Initialises the struct with its defaults, in C and C++. */
 #define ETCD_TXN_OPTS_INIT {sizeof(etcd_txn_opts), 0, false, {0}}
 #ifndef __cplusplus
 /** Options in place: `ETCD_TXN_OPTS(.timeout_ms = 2000)`. */

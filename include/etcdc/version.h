@@ -7,6 +7,7 @@
 
 ETCD_BEGIN_DECLS
 
+/** The same in numbers, for the preprocessor. */
 #define ETCDC_VERSION_MAJOR 0
 #define ETCDC_VERSION_MINOR 1
 #define ETCDC_VERSION_PATCH 0

@@ -36,6 +36,7 @@ typedef struct etcd_view_opts {
     void *user_data;
 } etcd_view_opts;
 
+/** Initialises the struct with its defaults, in C and C++. */
 #define ETCD_VIEW_OPTS_INIT {sizeof(etcd_view_opts), 0, NULL, NULL}
 #ifndef __cplusplus
 /** Options in place: `ETCD_VIEW_OPTS(.on_change = changed)`. */

@@ -67,6 +67,7 @@ typedef struct etcd_watch_opts {
     uint8_t pad_[1];   /**< Zero. */
 } etcd_watch_opts;
 
+/** Initialises the struct with its defaults, in C and C++. */
 #define ETCD_WATCH_OPTS_INIT                                                                                        \
     {                                                                                                               \
         sizeof(etcd_watch_opts), {NULL, 0}, 0, NULL, NULL, 0, 0, false, false, false, false, false, false, false, { \
