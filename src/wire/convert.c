@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wire/convert.h"
+
+etcd_kv etcd__wire_kv(const Etcd__Pb__KeyValue *from)
+{
+    if (from == NULL)
+        return (etcd_kv){.key = {.data = "", .len = 0}, .value = {.data = "", .len = 0}};
+    return (etcd_kv){
+        .key = etcd__wire_bytes(from->key),
+        .value = etcd__wire_bytes(from->value),
+        .create_revision = from->create_revision,
+        .mod_revision = from->mod_revision,
+        .version = from->version,
+        .lease_id = from->lease,
+    };
+}
+
+etcd_status etcd__wire_kvs(struct etcd__arena *arena, Etcd__Pb__KeyValue *const *from, size_t count,
+                           etcd_kv **ret_kvs)
+{
+    etcd_kv *kvs = NULL;
+
+    if (count > SIZE_MAX / sizeof(*kvs))
+        return ETCD_E_NO_MEMORY;
+    if (count > 0) {
+        kvs = etcd__arena_alloc(arena, count * sizeof(*kvs));
+        if (kvs == NULL)
+            return ETCD_E_NO_MEMORY;
+    }
+    for (size_t i = 0; i < count; i++)
+        kvs[i] = etcd__wire_kv(from[i]);
+    *ret_kvs = kvs;
+    return ETCD_OK;
+}
