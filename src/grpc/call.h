@@ -14,6 +14,7 @@
 
 struct etcd__channel;
 struct etcd__subchannel;
+struct etcd__transport;
 struct etcd__call;
 
 /* Constant description of an RPC. */
@@ -23,25 +24,35 @@ struct etcd__method {
     bool streaming;   /* server-streaming or bidirectional: no stall watch, no one-message rule */
 };
 
-/* Called from reactor turns, never inside a call of the owner. */
+/*
+ * Called from reactor turns, never inside a call of the owner. Each may cancel this call or any other and
+ * may free what it has cancelled, may start calls, and may change the channel's endpoints and token; none
+ * may free the channel.
+ */
 struct etcd__call_ops {
     /* The call was written to a connection; for streams: time to count. May be NULL. */
     void (*on_sent)(struct etcd__call *call);
     /* The answer's headers arrived (not for trailers-only answers). May be NULL. */
     void (*on_headers)(struct etcd__call *call);
-    /* One whole message, borrowed. May cancel the call. */
+    /* One whole message, borrowed until it returns, also when it cancels the call. */
     void (*on_message)(struct etcd__call *call, const uint8_t *data, size_t len);
     /* The last one. The call may be freed or started again inside. */
     void (*on_end)(struct etcd__call *call, const struct etcd__call_end *end);
 };
 
-/* An outgoing message: framed bytes, sent from `pos` on. Owned by whoever embeds it; must stay until it was sent. */
+/*
+ * An outgoing message: framed bytes, sent from `pos` on. Owned by whoever embeds it; must stay until it was
+ * sent.
+ */
 struct etcd__outgoing {
     struct etcd__node node;
     uint8_t *data; /* ETCD__FRAME_HEADER bytes of room, then the message */
     size_t len;    /* with the frame header */
     size_t pos;
-    /* Called when the message was handed to HTTP/2 or the call ended; NULL: nothing to do. */
+    /*
+     * Called once, when the message was handed to HTTP/2 or the call ended; NULL: nothing to do. May free
+     * the outgoing and queue the next one; must not cancel the call.
+     */
     void (*release)(struct etcd__outgoing *outgoing);
 };
 
@@ -49,11 +60,11 @@ struct etcd__outgoing {
 struct etcd__call_config {
     const struct etcd__method *method;
     const struct etcd__call_ops *ops;
-    int64_t deadline_ms;     /* INT64_MAX: none; on the reactor's clock */
-    size_t max_recv;         /* bytes of one message */
-    bool require_leader;     /* hasleader: true */
-    bool fail_fast;          /* do not wait for a connection */
-    bool no_token;           /* the login itself */
+    int64_t deadline_ms;                  /* INT64_MAX: none; on the reactor's clock */
+    size_t max_recv;                      /* bytes of one message */
+    bool require_leader;                  /* hasleader: true */
+    bool fail_fast;                       /* do not wait for a connection */
+    bool no_token;                        /* the login itself */
     const struct etcd__subchannel *avoid; /* pick another one if any is ready; NULL: no wish */
 };
 
@@ -61,38 +72,50 @@ enum etcd__call_state {
     ETCD__CALL_IDLE,
     ETCD__CALL_WAITING, /* in the channel's queue, no connection yet */
     ETCD__CALL_ACTIVE,
+    ETCD__CALL_ENDING, /* its end is known and comes from a task */
 };
 
 struct etcd__call {
     struct etcd__h2_stream stream;
     struct etcd__call_config config;
     struct etcd__channel *channel;
-    struct etcd__subchannel *subchannel; /* while active */
+    struct etcd__transport *transport; /* while active */
+    struct etcd__subchannel
+        *subchannel; /* while active, and in on_end the one it ran on; NULL: none was reached */
     enum etcd__call_state state;
-    struct etcd__node waiting;    /* channel's queue */
-    struct etcd__node active;     /* subchannel's list */
-    struct etcd__list outgoing;   /* of struct etcd__outgoing */
-    bool half_closed;             /* nothing more will be sent */
-    bool half_closed_sent;
+    struct etcd__node waiting;  /* channel's queue, or its list of ending calls */
+    struct etcd__node active;   /* transport's list */
+    struct etcd__list outgoing; /* of struct etcd__outgoing */
+    bool half_closed;           /* nothing more will be sent */
+    bool recv_paused;
     bool got_headers, got_status, got_message, is_grpc;
     int http_status;
     enum etcd__grpc_code grpc_status;
-    int64_t sent_ms;              /* when it was written; 0: not yet */
+    int64_t sent_ms; /* when it was written; 0: not yet */
     struct etcd__deframer deframer;
-    char *message;                /* grpc-message, allocated when there is one */
-    struct etcd__task failed;     /* delivers an end that was found inside a call of the owner */
-    struct etcd__call_end end;
+    char *message;             /* grpc-message, allocated when there is one */
+    bool *gone;                /* set when the call is cancelled inside on_message */
+    struct etcd__task failed;  /* delivers an end that was found inside a call of the owner */
+    struct etcd__call_end end; /* that end */
 };
 
-/* Zeroed memory is an idle call. Starts it; from an idle call only. Always ends with on_end or etcd__call_cancel(). */
-void etcd__call_start(struct etcd__call *call, struct etcd__channel *channel, const struct etcd__call_config *config);
-/* Queues a message. Streaming calls may send while the call is alive; unary calls send one right after the start. */
+/*
+ * Zeroed memory is an idle call. Starts it; from an idle call only. Always ends with on_end or
+ * etcd__call_cancel().
+ */
+void etcd__call_start(struct etcd__call *call, struct etcd__channel *channel,
+                      const struct etcd__call_config *config);
+/*
+ * Queues a message, while the call is alive. Writes the frame header. Streaming calls may send at any time;
+ * a unary call sends one right after the start, which also closes its side.
+ */
 void etcd__call_send(struct etcd__call *call, struct etcd__outgoing *outgoing);
 /* Nothing more will be sent. */
 void etcd__call_half_close(struct etcd__call *call);
 /*
- * Ends the call without on_end: resets the stream, releases what was queued. Fine on an idle call and from inside
- * its callbacks. The connection lives on. Returns whether the request may have been seen by a server.
+ * Ends the call without on_end: resets the stream, releases what was queued. Fine on an idle call and from
+ * inside its callbacks. The connection lives on. Returns whether the request may have been seen by a
+ * server.
  */
 enum etcd__sent etcd__call_cancel(struct etcd__call *call);
 /* Stops or resumes reading (HTTP/2 flow control holds the server back). */
@@ -101,5 +124,10 @@ static inline bool etcd__call_alive(const struct etcd__call *call)
 {
     return call->state != ETCD__CALL_IDLE;
 }
+
+/* For channel.c and transport.c: the end was found here. `message` must live until it was delivered. */
+void etcd__call_end_later(struct etcd__call *call, enum etcd__grpc_code code, const char *message);
+void etcd__call_end_later_no_memory(struct etcd__call *call);
+void etcd__call_end_now(struct etcd__call *call, enum etcd__grpc_code code, const char *message);
 
 #endif

@@ -2,16 +2,17 @@
 /*
  * A channel: one connection per endpoint, round robin over those that are ready.
  *
- * Each endpoint is a subchannel: IDLE -> CONNECTING -> READY -> (lost) BACKOFF -> CONNECTING ... It is connected when the
- * channel is first used and reconnected by itself. Back-off: 50 ms x 1.6 +- 20 % up to 5 s, never above
- * 1 s while calls wait, reset by success. One attempt (names, TCP, TLS, SETTINGS) is bounded by the dial timeout.
+ * Each endpoint is a subchannel: IDLE -> CONNECTING -> READY -> (lost) BACKOFF -> CONNECTING ... It is
+ * connected when the channel is first used and reconnected by itself. Back-off: 50 ms x 1.6 +- 20 % up to 5
+ * s, never above 1 s while calls wait, reset by success. One attempt (names, TCP, TLS, SETTINGS) is bounded
+ * by the dial timeout.
  *
- * Calls wait in a queue until some endpoint is ready. A subchannel that does not answer is set aside: when nothing came for
- * 1 s while a unary call is outstanding it is pinged, and when the ping is not answered within 1 s no new call goes there
- * (unless there is no other) until bytes arrive again. A ping goes out every keepalive interval while a call is open; without an answer
- * within the keepalive timeout the connection is closed and its calls end with UNAVAILABLE. GOAWAY and
- * exhausted stream ids: a new connection is made, the old one finishes its streams.
- * Engine thread only.
+ * Calls wait in a queue until some endpoint is ready. A subchannel that does not answer is set aside: when
+ * nothing came for 1 s while a unary call is outstanding it is pinged, and when the ping is not answered
+ * within 1 s no new call goes there (unless there is no other) until bytes arrive again. A ping goes out
+ * every keepalive interval while a call is open; without an answer within the keepalive timeout the
+ * connection is closed and its calls end with UNAVAILABLE. GOAWAY and exhausted stream ids: a new
+ * connection is made, the old one finishes its streams. Engine thread only.
  */
 #ifndef ETCD__GRPC_CHANNEL_H
 #define ETCD__GRPC_CHANNEL_H
@@ -23,11 +24,11 @@
 struct etcd__channel_config {
     struct etcd__reactor *reactor;
     struct etcd__resolver *resolver;
-    struct etcd__tls *tls;       /* for endpoints that want TLS; NULL when the client has no TLS options */
+    struct etcd__tls *tls; /* for endpoints that want TLS; NULL when the client has no TLS options */
     struct etcd__log log;
-    const char *user_agent;      /* constant */
+    const char *user_agent; /* constant */
     int64_t dial_timeout_ms;
-    int64_t keepalive_time_ms;   /* 0: off */
+    int64_t keepalive_time_ms; /* 0: off */
     int64_t keepalive_timeout_ms;
     /* Called when an endpoint becomes ready (err NULL) or is lost or cannot be reached. May be NULL. */
     void (*on_endpoint)(void *user, const struct etcd__endpoint *endpoint, const etcd_error *err);
@@ -37,13 +38,15 @@ struct etcd__channel_config {
 etcd_status etcd__channel_new(const struct etcd__channel_config *config, struct etcd__channel **ret_channel,
                               etcd_error *reterr);
 /*
- * Ends every call with on_end (CANCELLED, not from the server), closes every connection, frees. `on_end` must not start
- * calls on this channel.
+ * Ends every call with on_end (CANCELLED, not from the server), closes every connection, frees. `on_end`
+ * must not start calls on this channel. Not from inside a callback of one of its calls or of on_endpoint:
+ * post a task. NULL is fine.
  */
 void etcd__channel_free(struct etcd__channel *channel);
 /*
- * Replaces the list (copied). Endpoints that stay keep their connection; removed ones take no new calls; their unary
- * calls finish, their streaming calls end with UNAVAILABLE so that they move. All or nothing when out of memory.
+ * Replaces the list (copied). Endpoints that stay keep their connection; removed ones take no new calls;
+ * their unary calls finish, their streaming calls end with UNAVAILABLE so that they move. All or nothing
+ * when out of memory.
  */
 etcd_status etcd__channel_set_endpoints(struct etcd__channel *channel, const struct etcd__endpoint *endpoints,
                                         size_t count, etcd_error *reterr);
@@ -58,9 +61,11 @@ bool etcd__channel_has_other(const struct etcd__channel *channel, const struct e
 /* The newest reason why an endpoint could not be reached; status ETCD_OK when there was none. */
 const etcd_error *etcd__channel_last_error(const struct etcd__channel *channel);
 /*
- * The owner saw the endpoint fail above HTTP/2 (no leader, stopped server): no new calls there for a while, unless there is no other.
+ * The owner saw the endpoint fail above HTTP/2 (no leader, stopped server): no new calls there for a while,
+ * unless there is no other.
  */
-void etcd__channel_set_aside(struct etcd__channel *channel, struct etcd__subchannel *subchannel, int64_t for_ms);
+void etcd__channel_set_aside(struct etcd__channel *channel, struct etcd__subchannel *subchannel,
+                             int64_t for_ms);
 /* Whether every endpoint has failed since the last time one was ready. */
 bool etcd__channel_all_failed(const struct etcd__channel *channel);
 const char *etcd__subchannel_endpoint(const struct etcd__subchannel *subchannel);
@@ -69,5 +74,7 @@ int64_t etcd__subchannel_silence_ms(const struct etcd__subchannel *subchannel);
 
 /* For call.c. */
 void etcd__channel_start_call(struct etcd__channel *channel, struct etcd__call *call);
+/* Runs call->failed later, or etcd__call_end_now() when the channel is freed before. */
+void etcd__channel_post_end(struct etcd__channel *channel, struct etcd__call *call);
 
 #endif

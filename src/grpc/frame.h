@@ -14,7 +14,7 @@ enum etcd__frame_result {
     ETCD__FRAME_TOO_LARGE,  /* a message above the limit; nothing of it was kept */
     ETCD__FRAME_COMPRESSED, /* a flag that was not negotiated */
     ETCD__FRAME_NO_MEMORY,
-    ETCD__FRAME_STOPPED,    /* on_message asked to stop */
+    ETCD__FRAME_STOPPED, /* on_message asked to stop */
 };
 
 /* Takes a stream apart that arrives in any pieces. A message that lies whole in one piece is not copied. */

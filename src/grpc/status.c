@@ -4,7 +4,6 @@
 #include "base/str.h"
 #include "h2/h2.h"
 
-
 const char *etcd__grpc_code_name(enum etcd__grpc_code code)
 {
     static const char *const names[] = {

@@ -154,7 +154,8 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
 
 static bool is_informational(const uint8_t *name, size_t name_len, const uint8_t *value, size_t value_len)
 {
-    return name_len == 7 && name[0] == ':' && value_len == 3 && value[0] == '1' && memcmp(name, ":status", 7) == 0;
+    return name_len == 7 && name[0] == ':' && value_len == 3 && value[0] == '1' &&
+           memcmp(name, ":status", 7) == 0;
 }
 
 static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name, size_t name_len,
@@ -189,7 +190,8 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
     return callback_result(session);
 }
 
-static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *data, size_t len, void *user)
+static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *data, size_t len,
+                         void *user)
 {
     struct etcd__h2 *session = user;
     struct etcd__h2_stream *stream = find(session, id);
@@ -417,7 +419,8 @@ static int submit_preface(struct etcd__h2 *session, const struct etcd__h2_config
     return nghttp2_session_set_local_window_size(session->ng, NGHTTP2_FLAG_NONE, 0, (int32_t)window);
 }
 
-etcd_status etcd__h2_new(const struct etcd__h2_config *config, struct etcd__h2 **ret_session, etcd_error *reterr)
+etcd_status etcd__h2_new(const struct etcd__h2_config *config, struct etcd__h2 **ret_session,
+                         etcd_error *reterr)
 {
     assert(config->stream_window <= INT32_MAX && config->connection_window <= INT32_MAX);
 
@@ -427,7 +430,8 @@ etcd_status etcd__h2_new(const struct etcd__h2_config *config, struct etcd__h2 *
         return etcd__fail_memory(reterr);
     session->ops = config->ops;
     session->user = config->user;
-    session->max_header_list = config->max_header_list != 0 ? config->max_header_list : DEFAULT_MAX_HEADER_LIST;
+    session->max_header_list = config->max_header_list != 0 ? config->max_header_list
+                                                            : DEFAULT_MAX_HEADER_LIST;
 
     int rv = new_session(session);
 

@@ -31,9 +31,9 @@ struct etcd__h2_field {
 };
 
 /*
- * Events of one stream. Each may reset any stream, this one too, and may free what it has reset; on_close may free
- * the stream. None may free the session. The peer's end is the end: when it has said END_STREAM while we still had
- * something to send, our side is given up with RST_STREAM(NO_ERROR).
+ * Events of one stream. Each may reset any stream, this one too, and may free what it has reset; on_close
+ * may free the stream. None may free the session. The peer's end is the end: when it has said END_STREAM
+ * while we still had something to send, our side is given up with RST_STREAM(NO_ERROR).
  */
 struct etcd__h2_stream_ops {
     /* A field of the headers or, after on_headers, of the trailers. Values may hold any byte. */
@@ -42,15 +42,16 @@ struct etcd__h2_stream_ops {
     void (*on_headers)(struct etcd__h2_stream *stream, bool end);
     void (*on_data)(struct etcd__h2_stream *stream, const uint8_t *data, size_t len);
     /*
-     * The session asks for body: writes up to `size` bytes and returns how many. 0 with *ret_end false pauses until
-     * etcd__h2_stream_wake(). *ret_end true closes our side.
+     * The session asks for body: writes up to `size` bytes and returns how many. 0 with *ret_end false
+     * pauses until etcd__h2_stream_wake(). *ret_end true closes our side.
      */
     size_t (*read_body)(struct etcd__h2_stream *stream, uint8_t *dst, size_t size, bool *ret_end);
     /* The request's headers were serialised. May be NULL. */
     void (*on_written)(struct etcd__h2_stream *stream);
     /*
-     * The last event: the stream is forgotten. `error` is the HTTP/2 error code, 0 for a regular end; `unprocessed`: the peer
-     * certainly did nothing with it (never serialised, REFUSED_STREAM, above GOAWAY's last stream id).
+     * The last event: the stream is forgotten. `error` is the HTTP/2 error code, 0 for a regular end;
+     * `unprocessed`: the peer certainly did nothing with it (never serialised, REFUSED_STREAM, above
+     * GOAWAY's last stream id).
      */
     void (*on_close)(struct etcd__h2_stream *stream, uint32_t error, bool unprocessed);
 };
@@ -72,7 +73,10 @@ struct etcd__h2_ops {
     /* The peer's first SETTINGS arrived: the connection is usable. */
     void (*on_ready)(void *user);
     void (*on_ping_ack)(void *user);
-    /* No new streams from here on; those above last_stream_id close as unprocessed by themselves. `debug` is borrowed. */
+    /*
+     * No new streams from here on; those above last_stream_id close as unprocessed by themselves. `debug`
+     * is borrowed.
+     */
     void (*on_goaway)(void *user, uint32_t error, const uint8_t *debug, size_t debug_len);
 };
 
@@ -84,16 +88,18 @@ struct etcd__h2_config {
     uint32_t max_header_list;   /* bytes; 0: 64 KiB */
 };
 
-etcd_status etcd__h2_new(const struct etcd__h2_config *config, struct etcd__h2 **ret_session, etcd_error *reterr);
+etcd_status etcd__h2_new(const struct etcd__h2_config *config, struct etcd__h2 **ret_session,
+                         etcd_error *reterr);
 /*
- * Every open stream gets on_close first (ETCD__H2_CANCEL; unprocessed if it was never written). Not from inside a
- * callback. NULL is fine.
+ * Every open stream gets on_close first (ETCD__H2_CANCEL; unprocessed if it was never written). Not from
+ * inside a callback. NULL is fine.
  */
 void etcd__h2_free(struct etcd__h2 *session);
 
 /*
- * Bytes from the peer. ETCD_E_PROTOCOL or ETCD_E_NO_MEMORY: the session is dead, free it. Where HTTP/2 lets us tell the
- * peer what it did wrong, the failure comes from etcd__h2_drain() instead, after the GOAWAY was appended.
+ * Bytes from the peer. ETCD_E_PROTOCOL or ETCD_E_NO_MEMORY: the session is dead, free it. Where HTTP/2 lets
+ * us tell the peer what it did wrong, the failure comes from etcd__h2_drain() instead, after the GOAWAY was
+ * appended.
  */
 etcd_status etcd__h2_feed(struct etcd__h2 *session, const uint8_t *data, size_t len, etcd_error *reterr);
 /*
@@ -117,19 +123,22 @@ struct etcd__h2_request_field {
 };
 enum { ETCD__H2_MAX_REQUEST_FIELDS = 16 };
 /*
- * ETCD_E_NO_MEMORY, ETCD_E_TOO_LARGE (the header block), or ETCD_E_UNAVAILABLE (GOAWAY came, or stream ids are used up).
- * After a failure the session goes on and the stream is not open.
+ * ETCD_E_NO_MEMORY, ETCD_E_TOO_LARGE (the header block), or ETCD_E_UNAVAILABLE (GOAWAY came, or stream ids
+ * are used up). After a failure the session goes on and the stream is not open.
  */
 etcd_status etcd__h2_open(struct etcd__h2 *session, struct etcd__h2_stream *stream,
                           const struct etcd__h2_request_field *fields, size_t count, etcd_error *reterr);
 /* The body has something to send again. */
 void etcd__h2_stream_wake(struct etcd__h2_stream *stream);
 /*
- * Resets the stream and forgets it at once, without on_close. Fine on a stream that is not open, and from inside
- * any of its callbacks. One that was never written leaves no trace on the wire.
+ * Resets the stream and forgets it at once, without on_close. Fine on a stream that is not open, and from
+ * inside any of its callbacks. One that was never written leaves no trace on the wire.
  */
 void etcd__h2_stream_reset(struct etcd__h2_stream *stream, uint32_t error);
-/* Stops, or goes on, giving the stream window back: the peer may send one window more, then waits. The connection's window is not held. */
+/*
+ * Stops, or goes on, giving the stream window back: the peer may send one window more, then waits. The
+ * connection's window is not held.
+ */
 void etcd__h2_stream_pause(struct etcd__h2_stream *stream, bool paused);
 
 void etcd__h2_ping(struct etcd__h2 *session);

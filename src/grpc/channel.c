@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "grpc/channel.h"
+
+#include "grpc/subchannel.h"
+
+#include <assert.h>
+#include <string.h>
+
+struct etcd__channel {
+    struct etcd__channel_config config;
+    struct etcd__subchannel **subchannels;
+    size_t count;
+    size_t next;                   /* where the round robin goes on */
+    struct etcd__list retired;     /* subchannels that left the list and still have connections */
+    struct etcd__list waiting;     /* calls without a connection, the oldest first */
+    struct etcd__list ending;      /* calls whose end comes from a task */
+    struct etcd__task reap;        /* frees retired subchannels */
+    struct etcd__tls *default_tls; /* for https endpoints when the client has no TLS options */
+    char *token;
+    etcd_error last_error;
+    bool connecting; /* it was used: endpoints are connected */
+    bool closing;
+};
+
+static struct etcd__call *waiting_call(struct etcd__node *node)
+{
+    return ETCD__CONTAINER(node, struct etcd__call, waiting);
+}
+
+/* --- Starting calls --- */
+
+static bool is_candidate(const struct etcd__subchannel *subchannel)
+{
+    return etcd__subchannel_ready(subchannel) && !etcd__subchannel_aside(subchannel);
+}
+
+/* The next ready one in turn; one set aside only when there is no other, the unwanted one likewise. */
+static struct etcd__subchannel *pick(struct etcd__channel *channel, const struct etcd__subchannel *avoid)
+{
+    struct etcd__subchannel *best = NULL;
+    int best_rank = 4;
+    size_t index = channel->next;
+
+    for (size_t i = 0; i < channel->count && best_rank > 0; i++) {
+        if (index >= channel->count)
+            index = 0;
+
+        struct etcd__subchannel *subchannel = channel->subchannels[index++];
+
+        if (!etcd__subchannel_ready(subchannel))
+            continue;
+
+        int rank = (etcd__subchannel_aside(subchannel) ? 2 : 0) + (subchannel == avoid ? 1 : 0);
+
+        if (rank < best_rank) {
+            best = subchannel;
+            best_rank = rank;
+            channel->next = index;
+        }
+    }
+    return best;
+}
+
+/* Whether the call found a connection; it may also be ending then. */
+static bool open_call(struct etcd__channel *channel, struct etcd__call *call)
+{
+    struct etcd__subchannel *subchannel = pick(channel, call->config.avoid);
+    const char *token = channel->token != NULL ? channel->token : "";
+
+    if (subchannel == NULL)
+        return false;
+    switch (etcd__transport_open(subchannel->transport, call, token, NULL)) {
+    case ETCD_OK:
+        break;
+    case ETCD_E_NO_MEMORY:
+        etcd__call_end_later_no_memory(call);
+        break;
+    case ETCD_E_TOO_LARGE:
+        etcd__call_end_later(call, ETCD__GRPC_RESOURCE_EXHAUSTED, "the token does not fit into the headers");
+        break;
+    case ETCD_E_UNAVAILABLE:
+        etcd__call_end_later(call, ETCD__GRPC_UNAVAILABLE, "the connection takes no new calls");
+        break;
+    default:
+        etcd__call_end_later(call, ETCD__GRPC_INTERNAL, "HTTP/2 refused to open a stream");
+        break;
+    }
+    return true;
+}
+
+static void fail_fast(struct etcd__channel *channel, struct etcd__call *call)
+{
+    const char *message = channel->count == 0 ? "the client has no endpoints" : channel->last_error.message;
+
+    etcd__call_end_later(call, ETCD__GRPC_UNAVAILABLE, message);
+}
+
+static bool hopeless(const struct etcd__channel *channel)
+{
+    return channel->count == 0 || etcd__channel_all_failed(channel);
+}
+
+static void wait_for_connection(struct etcd__channel *channel, struct etcd__call *call)
+{
+    bool first = etcd__list_empty(&channel->waiting);
+
+    call->state = ETCD__CALL_WAITING;
+    etcd__list_push(&channel->waiting, &call->waiting);
+    for (size_t i = 0; first && i < channel->count; i++)
+        etcd__subchannel_hasten(channel->subchannels[i]);
+}
+
+void etcd__channel_start_call(struct etcd__channel *channel, struct etcd__call *call)
+{
+    assert(!channel->closing);
+    etcd__channel_connect(channel);
+    if (open_call(channel, call))
+        return;
+    if (call->config.fail_fast && hopeless(channel))
+        fail_fast(channel, call);
+    else
+        wait_for_connection(channel, call);
+}
+
+void etcd__channel_post_end(struct etcd__channel *channel, struct etcd__call *call)
+{
+    etcd__list_push(&channel->ending, &call->waiting);
+    etcd__task_post(channel->config.reactor, &call->failed);
+}
+
+/* Nothing here calls an owner: failures come from tasks. So the queue changes by our hand only. */
+static void open_waiting(struct etcd__channel *channel)
+{
+    struct etcd__node *node;
+
+    while ((node = etcd__list_pop(&channel->waiting)) != NULL) {
+        struct etcd__call *call = waiting_call(node);
+
+        call->state = ETCD__CALL_IDLE;
+        if (!open_call(channel, call)) {
+            call->state = ETCD__CALL_WAITING;
+            etcd__list_push_front(&channel->waiting, node);
+            return;
+        }
+    }
+}
+
+static void fail_waiting(struct etcd__channel *channel)
+{
+    ETCD__LIST_FOREACH_SAFE(node, &channel->waiting)
+    {
+        struct etcd__call *call = waiting_call(node);
+
+        if (call->config.fail_fast)
+            fail_fast(channel, call);
+    }
+}
+
+/* --- Events of the subchannels --- */
+
+static void on_ready(struct etcd__channel *channel, struct etcd__subchannel *subchannel)
+{
+    for (size_t i = 0; i < channel->count; i++)
+        channel->subchannels[i]->failed = false;
+    open_waiting(channel);
+    if (channel->config.on_endpoint != NULL)
+        channel->config.on_endpoint(channel->config.user, &subchannel->endpoint, NULL);
+}
+
+static void on_failed(struct etcd__channel *channel, struct etcd__subchannel *subchannel,
+                      const etcd_error *err)
+{
+    channel->last_error = *err;
+    subchannel->failed = true;
+    if (etcd__channel_all_failed(channel))
+        fail_waiting(channel);
+    if (channel->config.on_endpoint != NULL)
+        channel->config.on_endpoint(channel->config.user, &subchannel->endpoint, err);
+}
+
+static void on_unused(struct etcd__channel *channel, struct etcd__subchannel *subchannel)
+{
+    (void)subchannel;
+    etcd__task_post(channel->config.reactor, &channel->reap);
+}
+
+static bool calls_wait(struct etcd__channel *channel)
+{
+    return !etcd__list_empty(&channel->waiting);
+}
+
+static const struct etcd__subchannel_events subchannel_events = {
+    .on_ready = on_ready,
+    .on_failed = on_failed,
+    .on_unused = on_unused,
+    .calls_wait = calls_wait,
+};
+
+static void run_reap(struct etcd__task *task)
+{
+    struct etcd__channel *channel = ETCD__CONTAINER(task, struct etcd__channel, reap);
+
+    ETCD__LIST_FOREACH_SAFE(node, &channel->retired)
+    {
+        struct etcd__subchannel *subchannel = ETCD__CONTAINER(node, struct etcd__subchannel, node);
+
+        if (etcd__list_empty(&subchannel->transports))
+            etcd__subchannel_free(subchannel);
+    }
+}
+
+/* --- Life --- */
+
+etcd_status etcd__channel_new(const struct etcd__channel_config *config, struct etcd__channel **ret_channel,
+                              etcd_error *reterr)
+{
+    struct etcd__channel *channel = ETCD__NEW(struct etcd__channel);
+
+    if (channel == NULL)
+        return etcd__fail_memory(reterr);
+    channel->config = *config;
+    channel->reap.run = run_reap;
+    etcd__list_init(&channel->retired);
+    etcd__list_init(&channel->waiting);
+    etcd__list_init(&channel->ending);
+    *ret_channel = channel;
+    return ETCD_OK;
+}
+
+static void end_all(struct etcd__list *calls)
+{
+    struct etcd__node *node;
+
+    while ((node = etcd__list_first(calls)) != NULL)
+        etcd__call_end_now(waiting_call(node), ETCD__GRPC_CANCELLED, "the client was closed");
+}
+
+static void wipe_token(struct etcd__channel *channel)
+{
+    if (channel->token != NULL)
+        etcd__wipe(channel->token, strlen(channel->token));
+    etcd__free(channel->token);
+    channel->token = NULL;
+}
+
+void etcd__channel_free(struct etcd__channel *channel)
+{
+    struct etcd__node *node;
+
+    if (channel == NULL)
+        return;
+    assert(!channel->closing);
+    channel->closing = true;
+    end_all(&channel->waiting);
+    end_all(&channel->ending);
+    for (size_t i = 0; i < channel->count; i++)
+        etcd__subchannel_free(channel->subchannels[i]);
+    while ((node = etcd__list_first(&channel->retired)) != NULL)
+        etcd__subchannel_free(ETCD__CONTAINER(node, struct etcd__subchannel, node));
+    assert(etcd__list_empty(&channel->waiting) && etcd__list_empty(&channel->ending));
+    etcd__task_cancel(&channel->reap);
+    etcd__tls_unref(channel->default_tls);
+    wipe_token(channel);
+    etcd__free(channel->subchannels);
+    etcd__free(channel);
+}
+
+/* --- The list of endpoints --- */
+
+/* The TLS configuration for an endpoint. */
+static etcd_status choose_tls(struct etcd__channel *channel, const struct etcd__endpoint *endpoint,
+                              struct etcd__tls **ret_tls, etcd_error *reterr)
+{
+    static const struct etcd__tls_options defaults = {0};
+
+    *ret_tls = NULL;
+    if (endpoint->tls == ETCD__TLS_NEVER)
+        return ETCD_OK;
+    *ret_tls = channel->config.tls;
+    if (*ret_tls != NULL || endpoint->tls == ETCD__TLS_IF_CONFIGURED)
+        return ETCD_OK;
+    if (channel->default_tls == NULL) {
+        etcd_status status = etcd__tls_new(&defaults, &channel->default_tls, reterr);
+
+        if (status != ETCD_OK)
+            return status;
+    }
+    *ret_tls = channel->default_tls;
+    return ETCD_OK;
+}
+
+static struct etcd__subchannel *find(struct etcd__subchannel *const *list, size_t count,
+                                     const struct etcd__endpoint *endpoint)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (etcd__endpoint_equal(&list[i]->endpoint, endpoint))
+            return list[i];
+    }
+    return NULL;
+}
+
+static bool contains(struct etcd__subchannel *const *list, size_t count,
+                     const struct etcd__subchannel *subchannel)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (list[i] == subchannel)
+            return true;
+    }
+    return false;
+}
+
+/* Fills `list` with the subchannels of the new endpoints, those that exist and new ones; duplicates once. */
+static etcd_status make_list(struct etcd__channel *channel, const struct etcd__endpoint *endpoints,
+                             size_t count, struct etcd__subchannel **list, size_t *ret_count,
+                             etcd_error *reterr)
+{
+    *ret_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct etcd__subchannel *subchannel = NULL;
+        struct etcd__tls *tls = NULL;
+        etcd_status status;
+
+        if (find(list, *ret_count, &endpoints[i]) != NULL)
+            continue;
+        subchannel = find(channel->subchannels, channel->count, &endpoints[i]);
+        if (subchannel == NULL) {
+            status = choose_tls(channel, &endpoints[i], &tls, reterr);
+            if (status != ETCD_OK)
+                return status;
+            subchannel = etcd__subchannel_new(channel, &channel->config, &endpoints[i], tls,
+                                              &subchannel_events);
+        }
+        if (subchannel == NULL)
+            return etcd__fail_memory(reterr);
+        list[(*ret_count)++] = subchannel;
+    }
+    return ETCD_OK;
+}
+
+static void drop_new(struct etcd__channel *channel, struct etcd__subchannel **list, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!contains(channel->subchannels, channel->count, list[i]))
+            etcd__subchannel_free(list[i]);
+    }
+    etcd__free(list);
+}
+
+static bool same_list(const struct etcd__channel *channel, struct etcd__subchannel *const *list, size_t count)
+{
+    if (count != channel->count)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (list[i] != channel->subchannels[i])
+            return false;
+    }
+    return true;
+}
+
+/* Takes the new list over and retires what is not in it. */
+static void swap_list(struct etcd__channel *channel, struct etcd__subchannel **list, size_t count)
+{
+    struct etcd__subchannel **old = channel->subchannels;
+    size_t old_count = channel->count;
+
+    channel->subchannels = list;
+    channel->count = count;
+    channel->next = count > 0 ? (size_t)etcd__reactor_random(channel->config.reactor, count) : 0;
+    for (size_t i = 0; i < old_count; i++) {
+        if (contains(list, count, old[i]))
+            continue;
+        etcd__list_push(&channel->retired, &old[i]->node);
+        etcd__subchannel_retire(old[i]);
+    }
+    etcd__free(old);
+}
+
+etcd_status etcd__channel_set_endpoints(struct etcd__channel *channel, const struct etcd__endpoint *endpoints,
+                                        size_t count, etcd_error *reterr)
+{
+    struct etcd__subchannel **list = etcd__calloc(count + 1, sizeof *list);
+    size_t new_count = 0;
+
+    if (list == NULL)
+        return etcd__fail_memory(reterr);
+
+    etcd_status status = make_list(channel, endpoints, count, list, &new_count, reterr);
+
+    if (status != ETCD_OK || same_list(channel, list, new_count)) {
+        drop_new(channel, list, new_count);
+        return status;
+    }
+    swap_list(channel, list, new_count);
+    if (channel->connecting)
+        for (size_t i = 0; i < channel->count; i++)
+            etcd__subchannel_connect(channel->subchannels[i]);
+    if (hopeless(channel))
+        fail_waiting(channel);
+    return ETCD_OK;
+}
+
+bool etcd__channel_set_token(struct etcd__channel *channel, const char *token)
+{
+    char *copy = etcd__strdup(token);
+
+    if (copy == NULL)
+        return false;
+    wipe_token(channel);
+    channel->token = copy;
+    return true;
+}
+
+void etcd__channel_connect(struct etcd__channel *channel)
+{
+    if (channel->connecting)
+        return;
+    channel->connecting = true;
+    for (size_t i = 0; i < channel->count; i++)
+        etcd__subchannel_connect(channel->subchannels[i]);
+}
+
+/* --- What the owner asks --- */
+
+size_t etcd__channel_ready(const struct etcd__channel *channel)
+{
+    size_t ready = 0;
+
+    for (size_t i = 0; i < channel->count; i++)
+        ready += is_candidate(channel->subchannels[i]) ? 1 : 0;
+    return ready;
+}
+
+bool etcd__channel_has_other(const struct etcd__channel *channel, const struct etcd__subchannel *subchannel)
+{
+    for (size_t i = 0; i < channel->count; i++) {
+        if (channel->subchannels[i] != subchannel && is_candidate(channel->subchannels[i]))
+            return true;
+    }
+    return false;
+}
+
+const etcd_error *etcd__channel_last_error(const struct etcd__channel *channel)
+{
+    return &channel->last_error;
+}
+
+void etcd__channel_set_aside(struct etcd__channel *channel, struct etcd__subchannel *subchannel,
+                             int64_t for_ms)
+{
+    /* The caller may have kept the pointer of an endpoint that is gone since. */
+    if (contains(channel->subchannels, channel->count, subchannel))
+        subchannel->aside_until_ms = channel->config.reactor->now_ms + for_ms;
+}
+
+bool etcd__channel_all_failed(const struct etcd__channel *channel)
+{
+    for (size_t i = 0; i < channel->count; i++) {
+        if (!channel->subchannels[i]->failed)
+            return false;
+    }
+    return channel->count > 0;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One endpoint of a channel: connects, reconnects with back-off, knows whether calls should go there. It
+ * owns the endpoint's connections: the one it connects or uses, and older ones that finish their calls.
+ */
+#ifndef ETCD__GRPC_SUBCHANNEL_H
+#define ETCD__GRPC_SUBCHANNEL_H
+
+#include "grpc/channel.h"
+#include "grpc/transport.h"
+
+enum etcd__subchannel_state {
+    ETCD__SUBCHANNEL_IDLE,       /* not used yet, or retired */
+    ETCD__SUBCHANNEL_CONNECTING, /* an attempt is under way, or starts in this turn */
+    ETCD__SUBCHANNEL_READY,
+    ETCD__SUBCHANNEL_BACKOFF,
+};
+
+struct etcd__subchannel_events {
+    void (*on_ready)(struct etcd__channel *channel, struct etcd__subchannel *subchannel);
+    /* An attempt failed or the connection was lost. `err` is borrowed. */
+    void (*on_failed)(struct etcd__channel *channel, struct etcd__subchannel *subchannel,
+                      const etcd_error *err);
+    /* Retired, and the last connection is closed: may be freed from a task. */
+    void (*on_unused)(struct etcd__channel *channel, struct etcd__subchannel *subchannel);
+    /* Whether calls wait for a connection. */
+    bool (*calls_wait)(struct etcd__channel *channel);
+};
+
+struct etcd__subchannel {
+    struct etcd__channel *channel;
+    const struct etcd__channel_config *config;
+    const struct etcd__subchannel_events *events;
+    struct etcd__node node; /* the channel's list of retired ones */
+    struct etcd__endpoint endpoint;
+    struct etcd__tls *tls; /* NULL: in clear; the channel holds the reference */
+    enum etcd__subchannel_state state;
+    struct etcd__transport *transport; /* connecting or ready; NULL otherwise */
+    struct etcd__list transports;      /* all that are not freed */
+    struct etcd__timer timer;          /* connecting: the dial timeout; back-off: its end */
+    struct etcd__task dial;
+    unsigned failures; /* in a row */
+    unsigned patience; /* see health.h */
+    int64_t aside_until_ms;
+    int64_t received_ms; /* when bytes last came */
+    bool failed;         /* since some endpoint was last ready; the channel resets it */
+    bool retired;
+};
+
+/* Copies the endpoint. NULL when out of memory. */
+struct etcd__subchannel *etcd__subchannel_new(struct etcd__channel *channel,
+                                              const struct etcd__channel_config *config,
+                                              const struct etcd__endpoint *endpoint, struct etcd__tls *tls,
+                                              const struct etcd__subchannel_events *events);
+/* Ends the calls with CANCELLED. From top-level events only. */
+void etcd__subchannel_free(struct etcd__subchannel *subchannel);
+/* Starts to connect when idle. */
+void etcd__subchannel_connect(struct etcd__subchannel *subchannel);
+/* Calls wait: shortens a long back-off. */
+void etcd__subchannel_hasten(struct etcd__subchannel *subchannel);
+/* The endpoint left the list: no new calls, unary calls finish, streaming calls end from a task. */
+void etcd__subchannel_retire(struct etcd__subchannel *subchannel);
+bool etcd__subchannel_ready(const struct etcd__subchannel *subchannel);
+/* Does not answer, or the owner wants no calls there for now. */
+bool etcd__subchannel_aside(const struct etcd__subchannel *subchannel);
+
+#endif
