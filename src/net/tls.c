@@ -19,6 +19,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <string.h>
@@ -53,29 +54,41 @@ struct etcd__tls_session {
 
 /* ---- errors ---- */
 
-struct alert_text {
+struct plain_text {
+    int lib;
     int reason;
     const char *text;
 };
 
 /* Where OpenSSL's own words do not help. */
-static const struct alert_text alert_texts[] = {
-    {SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL, "server does not speak HTTP/2 over TLS (no ALPN h2)"},
-    {SSL_R_WRONG_VERSION_NUMBER, "the server does not speak TLS (is the endpoint an http:// one?)"},
-    {SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED, "the server demands a client certificate"},
-    {SSL_R_SSLV3_ALERT_BAD_CERTIFICATE,
-     "the server refused the client certificate, or misses one (bad certificate)"},
-    {SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED, "the server refused the client certificate (expired)"},
-    {SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED, "the server refused the client certificate (revoked)"},
-    {SSL_R_TLSV1_ALERT_UNKNOWN_CA, "the server refused the client certificate (unknown CA)"},
-    {SSL_R_TLSV1_ALERT_PROTOCOL_VERSION, "the server speaks no TLS version from 1.2 on"},
-    {SSL_R_UNSUPPORTED_PROTOCOL, "the server speaks no TLS version from 1.2 on"},
+static const struct plain_text plain_texts[] = {
+    {ERR_LIB_SSL, SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL,
+     "server does not speak HTTP/2 over TLS (no ALPN h2)"},
+    {ERR_LIB_SSL, SSL_R_WRONG_VERSION_NUMBER,
+     "the server does not speak TLS (is the endpoint an http:// one?)"},
+    {ERR_LIB_SSL, SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED, "the server demands a client certificate"},
+    {ERR_LIB_SSL, SSL_R_SSLV3_ALERT_BAD_CERTIFICATE,
+     "the server refused the client certificate, or demands one (bad certificate)"},
+    {ERR_LIB_SSL, SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED,
+     "the server refused the client certificate (expired)"},
+    {ERR_LIB_SSL, SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED,
+     "the server refused the client certificate (revoked)"},
+    {ERR_LIB_SSL, SSL_R_TLSV1_ALERT_UNKNOWN_CA, "the server refused the client certificate (unknown CA)"},
+    {ERR_LIB_SSL, SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE,
+     "the server refused the handshake (it may demand a client certificate, or other ciphers)"},
+    {ERR_LIB_SSL, SSL_R_TLSV1_ALERT_PROTOCOL_VERSION, "the server speaks no TLS version from 1.2 on"},
+    {ERR_LIB_SSL, SSL_R_UNSUPPORTED_PROTOCOL, "the server speaks no TLS version from 1.2 on"},
+    {ERR_LIB_PEM, PEM_R_NO_START_LINE, "nothing in PEM form in it"},
+    {ERR_LIB_OSSL_DECODER, ERR_R_UNSUPPORTED, "no private key in PEM form in it"},
 };
 
-/* The newest OpenSSL error as text; empties the queue. *ret_memory: it was lack of memory. */
+/*
+ * OpenSSL's error as text; empties the queue. The oldest entry is the cause, the others are the callers' complaints.
+ * *ret_memory: it was lack of memory.
+ */
 static void take_openssl_error(char *dst, size_t size, bool *ret_memory)
 {
-    unsigned long code = ERR_peek_last_error();
+    unsigned long code = ERR_peek_error();
     int reason = ERR_GET_REASON(code);
     char number[64];
     const char *text = NULL;
@@ -86,9 +99,9 @@ static void take_openssl_error(char *dst, size_t size, bool *ret_memory)
         text = "no reason given";
     else if (ERR_SYSTEM_ERROR(code))
         text = etcd__errno_text(number, sizeof(number), reason);
-    for (size_t i = 0; text == NULL && i < ETCD__COUNT(alert_texts); i++) {
-        if (ERR_GET_LIB(code) == ERR_LIB_SSL && alert_texts[i].reason == reason)
-            text = alert_texts[i].text;
+    for (size_t i = 0; text == NULL && i < ETCD__COUNT(plain_texts); i++) {
+        if (plain_texts[i].lib == ERR_GET_LIB(code) && plain_texts[i].reason == reason)
+            text = plain_texts[i].text;
     }
     if (text == NULL)
         text = ERR_reason_error_string(code);
