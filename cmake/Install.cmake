@@ -25,9 +25,14 @@ function(etcdc_install_library name package)
         ${CMAKE_CURRENT_BINARY_DIR}/${name}-config-version.cmake
         DESTINATION ${package_dir} COMPONENT development)
 
+    # The prefix of a .pc file is known at the installation: `cmake --install --prefix` may change it.
     etcdc_pkgconfig_dir(pc_libdir ${CMAKE_INSTALL_LIBDIR})
     etcdc_pkgconfig_dir(pc_includedir ${CMAKE_INSTALL_INCLUDEDIR})
-    configure_file(${PROJECT_SOURCE_DIR}/cmake/${name}.pc.in ${CMAKE_CURRENT_BINARY_DIR}/${name}.pc @ONLY)
+    set(pc_prefix @CMAKE_INSTALL_PREFIX@)
+    set(template ${CMAKE_CURRENT_BINARY_DIR}/${name}.pc.in)
+    configure_file(${PROJECT_SOURCE_DIR}/cmake/${name}.pc.in ${template} @ONLY)
+    install(CODE "configure_file([[${template}]] [[${CMAKE_CURRENT_BINARY_DIR}/${name}.pc]] @ONLY)"
+        COMPONENT development)
     install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${name}.pc
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT development)
 endfunction()
