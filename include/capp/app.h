@@ -131,8 +131,9 @@ CAPP_API int capp_main(capp_builder *builder);
  * Looks an object up; capp_get() is the typed form.
  *
  * @param name        NULL for the unnamed one.
- * @param[out] reterr CAPP_E_NOT_FOUND (the message lists the names that exist) or
- *                    CAPP_E_INVALID_ARGUMENT. Set on failure only. NULL if not wanted.
+ * @param[out] reterr Set on failure only. NULL if not wanted. CAPP_E_NOT_FOUND: the message lists the
+ *                    names that exist; CAPP_E_STATE: inside an `init`, before the object is
+ *                    made; CAPP_E_INVALID_ARGUMENT: @p app or @p type is NULL.
  * @return The object, borrowed until capp_free(); NULL on failure.
  *
  * @par Threads

@@ -77,7 +77,8 @@ static const char *origin_of(const struct capp__entry *entry)
     return entry->origin[0] == '\0' ? "the program" : entry->origin;
 }
 
-capp_status capp__container_add(struct capp__container *container, struct capp__entry *entry, capp_error *reterr)
+capp_status capp__container_add(struct capp__container *container, struct capp__entry *entry,
+                                capp_error *reterr)
 {
     char what[256];
     capp_status status = CAPP_OK;

@@ -21,8 +21,8 @@ enum capp__entry_kind {
 
 struct capp__entry {
     const capp_type *type;
-    char name[CAPP__NAME_SIZE];   /* "": unnamed */
-    char origin[CAPP__NAME_SIZE]; /* the module that registered it; "" for the program */
+    char name[CAPP__NAME_SIZE];     /* "": unnamed */
+    char origin[CAPP__ORIGIN_SIZE]; /* who registered it, "module etcd"; "" for the program */
     enum capp__entry_kind kind;
     void *object; /* NULL until it is made */
 
@@ -51,7 +51,8 @@ struct capp__container {
 void capp__container_deinit(struct capp__container *container);
 
 /* Adds the entry, which is consumed: freed on failure, which is DUPLICATE or NO_MEMORY. */
-capp_status capp__container_add(struct capp__container *container, struct capp__entry *entry, capp_error *reterr);
+capp_status capp__container_add(struct capp__container *container, struct capp__entry *entry,
+                                capp_error *reterr);
 /* Ends registration and makes look-ups fast; false when out of memory. */
 bool capp__container_seal(struct capp__container *container);
 

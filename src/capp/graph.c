@@ -21,6 +21,11 @@ static struct capp__entry *follow(const struct capp__container *container, const
     return entry == NULL ? NULL : capp__entry_behind(entry);
 }
 
+static const char *the_unnamed(const char *name)
+{
+    return name == NULL || name[0] == '\0' ? "the unnamed " : "";
+}
+
 static void resolve_alias(const struct capp__container *container, struct capp__entry *alias,
                           struct capp__mistakes *mistakes)
 {
@@ -33,10 +38,11 @@ static void resolve_alias(const struct capp__container *container, struct capp__
 
         entry = capp__container_find(container, from->target_type, from->target_name);
         if (entry == NULL) {
-            capp__mistakes_add(mistakes, alias->origin, CAPP_E_NOT_FOUND, "alias %s needs %s; %s", what,
-                               capp__describe(target, sizeof(target), from->target_type, from->target_name),
-                               capp__container_alternatives(container, others, sizeof(others), from->target_type,
-                                                            from->target_name));
+            capp__describe(target, sizeof(target), from->target_type, from->target_name);
+            capp__container_alternatives(container, others, sizeof(others), from->target_type,
+                                         from->target_name);
+            capp__mistakes_add(mistakes, alias->origin, CAPP_E_NOT_FOUND, "alias %s needs %s%s; %s", what,
+                               the_unnamed(from->target_name), target, others);
             return;
         }
         if (entry->kind != CAPP__ALIAS) {
@@ -56,11 +62,11 @@ static void check_row(const struct capp__container *container, const struct capp
         return;
     if (capp__container_find(container, row->type, row->name) != NULL)
         return; /* an alias that leads nowhere has been reported already */
+    capp__describe(service, sizeof(service), entry->type, entry->name);
+    capp__describe(wanted, sizeof(wanted), row->type, row->name);
+    capp__container_alternatives(container, others, sizeof(others), row->type, row->name);
     capp__mistakes_add(mistakes, entry->origin, CAPP_E_NOT_FOUND, "service %s: field %s needs %s%s; %s",
-                       capp__describe(service, sizeof(service), entry->type, entry->name), row->field,
-                       row->name == NULL ? "the unnamed " : "",
-                       capp__describe(wanted, sizeof(wanted), row->type, row->name),
-                       capp__container_alternatives(container, others, sizeof(others), row->type, row->name));
+                       service, row->field, the_unnamed(row->name), wanted, others);
 }
 
 static void check_requirement(const struct capp__container *container, const struct capp__requirement *need,
@@ -70,10 +76,10 @@ static void check_requirement(const struct capp__container *container, const str
 
     if (capp__container_find(container, need->type, need->name) != NULL)
         return;
-    capp__mistakes_add(mistakes, need->origin, CAPP_E_NOT_FOUND, "needs %s%s; %s",
-                       need->name[0] == '\0' ? "the unnamed " : "",
-                       capp__describe(wanted, sizeof(wanted), need->type, need->name),
-                       capp__container_alternatives(container, others, sizeof(others), need->type, need->name));
+    capp__describe(wanted, sizeof(wanted), need->type, need->name);
+    capp__container_alternatives(container, others, sizeof(others), need->type, need->name);
+    capp__mistakes_add(mistakes, need->origin, CAPP_E_NOT_FOUND, "needs %s%s; %s", the_unnamed(need->name),
+                       wanted, others);
 }
 
 static void check_missing(const struct capp__container *container, const struct capp__ptrs *requirements,
@@ -89,8 +95,9 @@ static void check_missing(const struct capp__container *container, const struct 
         check_requirement(container, requirements->items[i], mistakes);
 }
 
-/* " -> a.field", from the top of the circle down to its last edge. */
-static size_t print_path(char *dst, size_t size, const struct capp__entry *top, const struct capp__entry *last)
+/* "a.field -> " for each edge, from the top of the circle down to its last one. */
+static size_t print_path(char *dst, size_t size, const struct capp__entry *top,
+                         const struct capp__entry *last)
 {
     char node[256];
     const struct capp__entry *entry = top;
@@ -116,7 +123,8 @@ static void report_cycle(const struct capp__entry *top, const struct capp__entry
     char path[TEXT_SIZE], node[256];
     size_t len = print_path(path, sizeof(path), top, last);
 
-    etcd__format(path + len, sizeof(path) - len, "%s", capp__describe(node, sizeof(node), top->type, top->name));
+    capp__describe(node, sizeof(node), top->type, top->name);
+    etcd__format(path + len, sizeof(path) - len, "%s", node);
     capp__mistakes_add(mistakes, "", CAPP_E_CYCLE, "services inject each other in a circle: %s", path);
 }
 
@@ -144,8 +152,8 @@ static struct capp__entry *walk_edge(const struct capp__container *container, st
     return next;
 }
 
-static void walk_from(const struct capp__container *container, struct capp__entry *root, struct capp__ptrs *order,
-                      struct capp__mistakes *mistakes)
+static void walk_from(const struct capp__container *container, struct capp__entry *root,
+                      struct capp__ptrs *order, struct capp__mistakes *mistakes)
 {
     struct capp__entry *entry = root;
 

@@ -9,7 +9,7 @@
 struct capp__requirement {
     const capp_type *type;
     char name[CAPP__NAME_SIZE];
-    char origin[CAPP__NAME_SIZE];
+    char origin[CAPP__ORIGIN_SIZE];
     void **slot; /* may be NULL */
 };
 

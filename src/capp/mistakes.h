@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The list of what is wrong with a builder, in the order in which it was found. Zeroed memory is an empty one. */
+/* The list of what is wrong with a builder, in the order it was found. Zeroed memory is an empty one. */
 #ifndef CAPP__MISTAKES_H
 #define CAPP__MISTAKES_H
 

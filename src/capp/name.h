@@ -6,7 +6,10 @@
 #include "capp/error.h"
 
 /* A name with its NUL; an empty one stands for "unnamed" where that is possible. */
-enum { CAPP__NAME_SIZE = 64 };
+enum {
+    CAPP__NAME_SIZE = 64,
+    CAPP__ORIGIN_SIZE = CAPP__NAME_SIZE + 8, /* "module " and a name */
+};
 
 /* Copies a valid name, or fails with a message that has `what` and the value; dst is untouched then. */
 capp_status capp__name_set(char dst[CAPP__NAME_SIZE], const char *name, const char *what, capp_error *reterr);

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "capp/app.h"
+
+#include "base/str.h"
+#include "fail.h"
+#include "host.h"
+
+#include <string.h>
+
+CAPP_TYPE_DEFINE(capp_app);
+
+static bool publish_own(capp_app *app, const capp_type *type, void *object)
+{
+    struct capp__entry *entry = ETCD__NEW(struct capp__entry);
+
+    if (entry == NULL)
+        return false;
+    entry->type = type;
+    entry->kind = CAPP__OBJECT;
+    entry->object = object;
+    etcd__format(entry->origin, sizeof(entry->origin), "the host");
+    return capp__container_add(&app->container, entry, NULL) == CAPP_OK;
+}
+
+capp_app *capp__app_new(void)
+{
+    capp_app *app = ETCD__NEW(capp_app);
+
+    if (app == NULL)
+        return NULL;
+    if (pthread_mutex_init(&app->shared.mutex, NULL) != 0) {
+        etcd__free(app);
+        return NULL;
+    }
+    if (capp__cancel_init(&app->cancel) != 0) {
+        pthread_mutex_destroy(&app->shared.mutex);
+        etcd__free(app);
+        return NULL;
+    }
+    atomic_init(&app->phase, CAPP__BUILT);
+    atomic_init(&app->stop_requested, false);
+    app->wake = (struct capp__wake){-1, -1};
+    app->logger.level = CAPP_LOG_INFO;
+    app->shutdown_timeout_ms = CAPP__SHUTDOWN_TIMEOUT_MS;
+    etcd__format(app->name, sizeof(app->name), "app");
+    etcd__format(app->environment, sizeof(app->environment), "development");
+    if (!publish_own(app, &capp_app_type, app) || !publish_own(app, &capp_logger_type, &app->logger)) {
+        capp__app_destroy(app);
+        return NULL;
+    }
+    return app;
+}
+
+static void end_services(capp_app *app)
+{
+    while (app->made > 0) {
+        struct capp__entry *entry = app->order.items[--app->made];
+
+        if (entry->service.fini != NULL)
+            entry->service.fini(entry->object);
+        etcd__free(entry->object);
+    }
+}
+
+static void end_components(capp_app *app)
+{
+    while (app->components.count > 0) {
+        struct capp__component *component = capp__component_at(app, --app->components.count);
+
+        if (component->destroy != NULL)
+            component->destroy(component->self);
+        etcd__free(component);
+    }
+    capp__ptrs_deinit(&app->components);
+}
+
+static void free_all(struct capp__ptrs *ptrs)
+{
+    for (size_t i = 0; i < ptrs->count; i++)
+        etcd__free(ptrs->items[i]);
+    capp__ptrs_deinit(ptrs);
+}
+
+void capp__app_destroy(capp_app *app)
+{
+    if (app == NULL)
+        return;
+    end_services(app);
+    end_components(app);
+    for (size_t i = 0; i < app->on_stopping.count; i++)
+        capp_cancel_remove(app->on_stopping.items[i]);
+    capp__ptrs_deinit(&app->on_stopping);
+    free_all(&app->workers);
+    free_all(&app->requirements);
+    free_all(&app->setups);
+    capp__ptrs_deinit(&app->order);
+    capp__container_deinit(&app->container);
+    capp__wake_close(&app->wake);
+    capp__cancel_deinit(&app->cancel);
+    pthread_mutex_destroy(&app->shared.mutex);
+    etcd__free(app);
+}
+
+void capp_free(capp_app *app)
+{
+    if (app == NULL)
+        return;
+    if (atomic_load(&app->phase) == CAPP__RUNNING) {
+        capp_log(&app->logger, CAPP_LOG_ERROR, "app", "capp_free: it still runs; nothing is freed");
+        return;
+    }
+    if (app->left_behind)
+        return; /* the thread may use any of it, for as long as the process lives */
+    capp__app_destroy(app);
+}
+
+void capp_stop(capp_app *app)
+{
+    if (app != NULL && !atomic_exchange(&app->stop_requested, true))
+        capp__wake_up(app->wake.write_fd);
+}
+
+void *capp_resolve(const capp_app *app, const capp_type *type, const char *name, capp_error *reterr)
+{
+    char what[256], others[256];
+
+    if (app == NULL || type == NULL) {
+        capp_fail(reterr, CAPP_E_INVALID_ARGUMENT, "capp_resolve: %s is NULL", app == NULL ? "app" : "type");
+        return NULL;
+    }
+    struct capp__entry *entry = capp__container_find(&app->container, type, name);
+    void *object = entry == NULL ? NULL : capp__entry_behind(entry)->object;
+    if (entry != NULL && object == NULL)
+        capp_fail(reterr, CAPP_E_STATE, "%s is not made yet: inject it instead",
+                  capp__describe(what, sizeof(what), type, name));
+    else if (object == NULL)
+        capp_fail(reterr, CAPP_E_NOT_FOUND, "there is no %s%s; %s", name == NULL ? "unnamed " : "",
+                  capp__describe(what, sizeof(what), type, name),
+                  capp__container_alternatives(&app->container, others, sizeof(others), type, name));
+    return object;
+}
+
+const char *capp_app_name(const capp_app *app)
+{
+    return app->name;
+}
+
+const char *capp_app_environment(const capp_app *app)
+{
+    return app->environment;
+}
+
+bool capp_app_is_environment(const capp_app *app, const char *environment)
+{
+    return environment != NULL && etcd__equal_nocase(app->environment, strlen(app->environment), environment);
+}
+
+const capp_logger *capp_app_logger(const capp_app *app)
+{
+    return &app->logger;
+}
+
+capp_cancel *capp_app_cancel(capp_app *app)
+{
+    return &app->cancel;
+}

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From builder to application: configure the modules, check everything, and only
+ * then make anything.
+ */
+#include "base/str.h"
+#include "fail.h"
+#include "graph.h"
+#include "host.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void read_environment(capp_builder *builder)
+{
+    const char *value = getenv("CAPP_ENV");
+    capp_error error;
+
+    if (value == NULL || value[0] == '\0')
+        return;
+    if (capp__name_set(builder->app->environment, value, "CAPP_ENV", &error) != CAPP_OK)
+        capp__setup_mistake(builder->program, error.status, error.message);
+}
+
+static bool module_is_sound(capp_builder *builder, const capp_module *module, struct capp_setup *setup)
+{
+    capp_error error;
+
+    if (module->size != sizeof(*module) || module->configure == NULL) {
+        capp__setup_mistake(builder->program, CAPP_E_INVALID_ARGUMENT,
+                            "capp_configure: the module was not initialised");
+        return false;
+    }
+    if (capp__name_set(setup->module, module->name, "capp_configure: module.name", &error) != CAPP_OK) {
+        capp__setup_mistake(builder->program, error.status, error.message);
+        return false;
+    }
+    etcd__format(setup->origin, sizeof(setup->origin), "module %s", setup->module);
+    return true;
+}
+
+static void configure_module(capp_builder *builder, const capp_module *module)
+{
+    struct capp_setup *setup = capp__setup_new(builder);
+    capp_error error = {0};
+
+    if (setup == NULL) {
+        builder->mistakes.no_memory = true;
+        return;
+    }
+    if (!module_is_sound(builder, module, setup))
+        return;
+    capp_status status = module->configure(setup, module, &error);
+    if (status == CAPP_OK)
+        return;
+    capp__error_settle(&error, status);
+    capp__setup_mistake(setup, status, error.message);
+}
+
+/* Ends registration: from here on every setup refuses. */
+static void seal(capp_builder *builder)
+{
+    capp_app *app = builder->app;
+
+    builder->sealed = true;
+    for (size_t i = 0; i < app->setups.count; i++)
+        ((struct capp_setup *)app->setups.items[i])->builder = NULL;
+    if (!capp__container_seal(&app->container))
+        builder->mistakes.no_memory = true;
+}
+
+static capp_status provide(struct capp__entry *entry, capp_error *reterr)
+{
+    char what[256];
+    capp_error error = {0};
+    capp_status status = entry->provide(entry->user_data, &entry->object, &error);
+
+    if (status == CAPP_OK && entry->object != NULL)
+        return CAPP_OK;
+    if (status == CAPP_OK)
+        status = capp_fail(&error, CAPP_E_INTERNAL, "its provider made nothing");
+    capp__error_settle(&error, status);
+    capp_error_prefix(&error, "%s", capp__describe(what, sizeof(what), entry->type, entry->name));
+    capp__error_copy(reterr, &error);
+    return status;
+}
+
+/* The object that a row of a service in `order` asks for; NULL for an optional one that is not there. */
+static void *wanted_object(const capp_app *app, const capp_type *type, const char *name)
+{
+    struct capp__entry *entry = capp__container_find(&app->container, type, name);
+
+    return entry == NULL ? NULL : capp__entry_behind(entry)->object;
+}
+
+static void inject(const capp_app *app, const capp_service *service, void *object)
+{
+    for (size_t i = 0; i < service->inject_count; i++) {
+        const capp_inject *row = &service->inject[i];
+        void *value = wanted_object(app, row->type, row->name);
+
+        assert(value != NULL || (row->flags & CAPP_INJECT_OPTIONAL) != 0);
+        memcpy((char *)object + row->offset, &value, sizeof(value));
+    }
+}
+
+/* Registers the service for start and stop, once its object exists. */
+static capp_status add_component(capp_app *app, const struct capp__entry *entry, capp_error *reterr)
+{
+    struct capp__component *component = ETCD__NEW(struct capp__component);
+
+    if (component == NULL || !capp__ptrs_push(&app->components, component)) {
+        etcd__free(component);
+        return capp__fail_memory(reterr);
+    }
+    capp__describe(component->label, sizeof(component->label), entry->type, entry->name);
+    component->self = entry->object;
+    component->start = entry->service.start;
+    component->stop = entry->service.stop;
+    component->start_timeout_ms = entry->service.start_timeout_ms;
+    component->stop_timeout_ms = entry->service.stop_timeout_ms;
+    return CAPP_OK;
+}
+
+static capp_status init_service(const capp_service *service, const struct capp__entry *entry, void *object,
+                                capp_error *reterr)
+{
+    char what[256];
+    capp_error error = {0};
+    capp_status status = service->init == NULL ? CAPP_OK : service->init(object, &error);
+
+    if (status == CAPP_OK)
+        return CAPP_OK;
+    capp__error_settle(&error, status);
+    capp_error_prefix(&error, "init of %s", capp__describe(what, sizeof(what), entry->type, entry->name));
+    capp__error_copy(reterr, &error);
+    return status;
+}
+
+static capp_status make_service(capp_app *app, struct capp__entry *entry, capp_error *reterr)
+{
+    void *object = etcd__calloc(1, entry->service.object_size);
+
+    if (object == NULL)
+        return capp__fail_memory(reterr);
+    inject(app, &entry->service, object);
+    capp_status status = init_service(&entry->service, entry, object, reterr);
+    if (status != CAPP_OK) {
+        etcd__free(object);
+        return status;
+    }
+    entry->object = object;
+    app->made++; /* from here on capp__app_destroy ends it */
+    return add_component(app, entry, reterr);
+}
+
+static void fill_requirements(const capp_app *app)
+{
+    for (size_t i = 0; i < app->requirements.count; i++) {
+        const struct capp__requirement *need = app->requirements.items[i];
+
+        if (need->slot != NULL)
+            *need->slot = wanted_object(app, need->type, need->name);
+    }
+}
+
+capp_status capp__make(capp_app *app, capp_error *reterr)
+{
+    for (size_t i = 0; i < app->container.entries.count; i++) {
+        struct capp__entry *entry = app->container.entries.items[i];
+        capp_status status = entry->kind == CAPP__PROVIDER ? provide(entry, reterr) : CAPP_OK;
+
+        if (status != CAPP_OK)
+            return status;
+    }
+    for (size_t i = 0; i < app->order.count; i++) {
+        capp_status status = make_service(app, app->order.items[i], reterr);
+
+        if (status != CAPP_OK)
+            return status;
+    }
+    fill_requirements(app);
+    return CAPP_OK;
+}
+
+static capp_status build(capp_builder *builder, capp_error *reterr)
+{
+    capp_app *app = builder->app;
+
+    read_environment(builder);
+    for (size_t i = 0; i < builder->modules.count; i++)
+        configure_module(builder, builder->modules.items[i]);
+    seal(builder);
+    if (!builder->mistakes.no_memory)
+        capp__graph_check(&app->container, &app->requirements, &app->order, &builder->mistakes);
+    if (capp__mistakes_any(&builder->mistakes))
+        return capp__mistakes_report(&builder->mistakes, &app->logger, reterr);
+    capp_status status = capp__wake_open(&app->wake, reterr);
+    return status == CAPP_OK ? capp__make(app, reterr) : status;
+}
+
+capp_status capp_build(capp_builder *builder, capp_app **ret_app, capp_error *reterr)
+{
+    capp_status status;
+
+    if (builder == NULL)
+        return capp__fail_memory(reterr);
+    if (ret_app == NULL)
+        status = capp_fail(reterr, CAPP_E_INVALID_ARGUMENT, "capp_build: ret_app is NULL");
+    else
+        status = build(builder, reterr);
+    if (status == CAPP_OK) {
+        *ret_app = builder->app;
+        builder->app = NULL;
+    }
+    capp_builder_free(builder);
+    return status;
+}

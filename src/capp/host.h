@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of an application and of its builder. */
+#ifndef CAPP__HOST_H
+#define CAPP__HOST_H
+
+#include "capp/app.h"
+#include "container.h"
+#include "logger.h"
+#include "mistakes.h"
+#include "token.h"
+#include "wake.h"
+
+#include <pthread.h>
+
+enum { CAPP__SHUTDOWN_TIMEOUT_MS = 30000 };
+
+/* Something that is started and stopped: a module's hook or a service. */
+struct capp__component {
+    char label[128]; /* for messages */
+    void *self;
+    capp_start_fn *start;
+    capp_stop_fn *stop;
+    void (*destroy)(void *self);
+    int64_t start_timeout_ms, stop_timeout_ms; /* 0: none of its own */
+
+    /* The call that runs or has run last; written by the runner's thread until it is idle. */
+    struct {
+        bool stopping;
+        int64_t limit_ms;
+        capp_status status;
+        capp_error error;
+    } call;
+};
+
+struct capp_worker {
+    capp_app *app;
+    char name[CAPP__NAME_SIZE];
+    capp_worker_fn *fn;
+    void *user_data;
+    pthread_t thread;
+    bool started; /* the controller's: the thread exists and is not joined yet */
+    capp_error error;
+    bool done; /* under capp_app.shared.mutex */
+};
+
+enum capp__phase { CAPP__BUILT, CAPP__RUNNING, CAPP__ENDED };
+
+struct capp_app {
+    char name[CAPP__NAME_SIZE];
+    char environment[CAPP__NAME_SIZE];
+    struct capp_logger logger;
+    int64_t shutdown_timeout_ms;
+    capp_signals signals;
+
+    struct capp__container container;
+    struct capp__ptrs setups;       /* struct capp_setup; the first is the program's own */
+    struct capp__ptrs components;   /* struct capp__component in order of start; hooks first */
+    struct capp__ptrs requirements; /* struct capp__requirement */
+    struct capp__ptrs on_stopping;  /* capp_cancel_entry of capp_on_stopping() */
+    struct capp__ptrs workers;      /* struct capp_worker */
+    struct capp__ptrs order;        /* struct capp__entry: the services, each after what it injects */
+    size_t made;                    /* how many of `order` exist */
+
+    struct capp_cancel cancel;
+    struct capp__wake wake;
+    atomic_int phase;
+    atomic_bool stop_requested;
+    bool left_behind; /* a thread of ours was given up and may still use all of this */
+    struct {
+        pthread_mutex_t mutex;
+        struct capp_worker *failed; /* the first worker that failed */
+    } shared;
+};
+
+/* Through what the program (no module) or one module registers. Lives as long as the application. */
+struct capp_setup {
+    capp_app *app;
+    capp_builder *builder;          /* NULL once registration is over */
+    char module[CAPP__NAME_SIZE];   /* "": the program */
+    char origin[CAPP__ORIGIN_SIZE]; /* "module etcd", for messages; "" for the program */
+};
+
+struct capp_builder {
+    capp_app *app;
+    struct capp_setup *program;
+    struct capp__ptrs modules; /* capp_module, owned */
+    struct capp__mistakes mistakes;
+    bool sealed; /* registration is over */
+};
+
+/* A new application with its defaults and what can always be injected; NULL when out of memory. */
+capp_app *capp__app_new(void);
+/* Ends what was made and frees everything; the application does not run. */
+void capp__app_destroy(capp_app *app);
+/* A setup that is owned by the application; NULL when out of memory. */
+struct capp_setup *capp__setup_new(capp_builder *builder);
+/* Notes a mistake in the name of the setup's owner; after the build it only logs and returns CAPP_E_STATE. */
+capp_status capp__setup_mistake(struct capp_setup *setup, capp_status status, const char *text);
+/* Makes what the graph describes: provided objects, services, requirements. See build.c. */
+capp_status capp__make(capp_app *app, capp_error *reterr);
+
+/* The thread of a worker; the app's cancel tells it to end. See worker.c. */
+void *capp__worker_main(void *worker);
+
+static inline struct capp__component *capp__component_at(const capp_app *app, size_t i)
+{
+    return app->components.items[i];
+}
+
+static inline struct capp_worker *capp__worker_at(const capp_app *app, size_t i)
+{
+    return app->workers.items[i];
+}
+
+#endif
