@@ -69,6 +69,7 @@ struct etcd__lookup {
     struct channel *channel; /* c-ares has it */
     void *env_handle;
     bool in_env; /* the environment has it */
+    char env_error[96];
     struct etcd__task deliver;
     struct etcd__addresses answer;
     struct sockaddr_storage local[2]; /* for answers that need no list */
@@ -459,14 +460,27 @@ static etcd_status ask_ares(struct etcd__lookup *lookup, const char *host, etcd_
 
 /* ---- answers of the environment ---- */
 
+/* The environment may call from inside its poll_wait. The answer waits for the tasks of that turn, when the clock has been read. */
 static void on_env_answer(void *user, const struct etcd__addresses *addresses)
 {
     struct etcd__lookup *lookup = user;
+    const struct etcd__env *env = &lookup->resolver->reactor->env;
+    size_t count = addresses->count < ADDRESSES_MAX ? addresses->count : ADDRESSES_MAX;
 
     lookup->in_env = false;
-    etcd__node_unlink(&lookup->node);
-    lookup->fn(lookup->user, addresses);
-    free_lookup(lookup);
+    lookup->list = etcd__calloc(count + 1, sizeof(*lookup->list));
+    if (lookup->list == NULL) {
+        lookup->answer.error = "out of memory";
+    } else if (count == 0) {
+        etcd__format(lookup->env_error, sizeof(lookup->env_error), "%s",
+                     addresses->error == NULL ? "the name has no address" : addresses->error);
+        lookup->answer.error = lookup->env_error;
+    } else {
+        memcpy(lookup->list, addresses->list, count * sizeof(*lookup->list));
+        lookup->answer = (struct etcd__addresses){.list = lookup->list, .count = count};
+    }
+    answer_later(lookup);
+    env->ops->poll_wake(env->self);
 }
 
 static etcd_status ask_env(struct etcd__lookup *lookup, const char *host, etcd_error *reterr)
