@@ -7,3 +7,8 @@ elseif(ETCDC_SANITIZE STREQUAL "tsan")
 elseif(ETCDC_SANITIZE)
     message(FATAL_ERROR "ETCDC_SANITIZE is '${ETCDC_SANITIZE}'; it can be empty, asan or tsan")
 endif()
+
+# Coverage for libFuzzer in everything that a target links; the fuzzer itself only in the targets.
+if(ETCDC_FUZZ)
+    add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
