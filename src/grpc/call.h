@@ -80,8 +80,8 @@ struct etcd__call {
     struct etcd__call_config config;
     struct etcd__channel *channel;
     struct etcd__transport *transport; /* while active */
-    struct etcd__subchannel
-        *subchannel; /* while active, and in on_end the one it ran on; NULL: none was reached */
+    /* While active, and in on_end the one it ran on; NULL: none was reached. Later only good for comparing. */
+    struct etcd__subchannel *subchannel;
     enum etcd__call_state state;
     struct etcd__node waiting;  /* channel's queue, or its list of ending calls */
     struct etcd__node active;   /* transport's list */
