@@ -171,13 +171,11 @@ static int flush(struct etcd__conn *conn)
 {
     if (conn->session != NULL && !etcd__tls_take_output(conn->session, &conn->out))
         return -ENOMEM;
-    while (etcd__buf_len(&conn->out) > 0) {
+    if (etcd__buf_len(&conn->out) > 0) {
         ssize_t sent = send_some(conn, etcd__buf_front(&conn->out), etcd__buf_len(&conn->out));
 
         if (sent < 0)
             return (int)sent;
-        if (sent == 0)
-            break;
         etcd__buf_consume(&conn->out, (size_t)sent);
     }
     if (etcd__buf_len(&conn->out) == 0)
