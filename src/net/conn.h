@@ -32,8 +32,8 @@ struct etcd__conn_config {
     struct etcd__reactor *reactor;
     struct etcd__resolver *resolver;
     const struct etcd__endpoint *endpoint; /* must outlive the connection */
-    struct etcd__tls *tls;                 /* NULL: in clear. The caller has taken endpoint->tls into account. */
-    int user_timeout_ms;                   /* TCP_USER_TIMEOUT; 0: the system's */
+    struct etcd__tls *tls; /* NULL: in clear. The caller has taken endpoint->tls into account. */
+    int user_timeout_ms;   /* TCP_USER_TIMEOUT; 0: the system's */
     const struct etcd__conn_handler *handler;
     void *user;
 };

@@ -14,8 +14,8 @@
 
 /* All paths are PEM files; NULL: not given. */
 struct etcd__tls_options {
-    const char *ca_file;     /* NULL: the system's roots */
-    const char *cert_file;   /* with key_file: mTLS */
+    const char *ca_file;   /* NULL: the system's roots */
+    const char *cert_file; /* with key_file: mTLS */
     const char *key_file;
     const char *server_name; /* verified and sent as SNI instead of the endpoint's host */
     bool insecure_skip_verify;
@@ -24,7 +24,8 @@ struct etcd__tls_options {
 struct etcd__tls; /* a configuration, shared by connections; reference-counted, one thread at a time */
 
 /* ETCD_E_INVALID_ARGUMENT: half a key pair. ETCD_E_IO: a file cannot be read or parsed (path and reason in the message). */
-etcd_status etcd__tls_new(const struct etcd__tls_options *options, struct etcd__tls **ret_tls, etcd_error *reterr);
+etcd_status etcd__tls_new(const struct etcd__tls_options *options, struct etcd__tls **ret_tls,
+                          etcd_error *reterr);
 struct etcd__tls *etcd__tls_ref(struct etcd__tls *tls);
 void etcd__tls_unref(struct etcd__tls *tls);
 
@@ -46,8 +47,8 @@ bool etcd__tls_feed(struct etcd__tls_session *session, const void *data, size_t 
 /* Steps the handshake. Call after each feed until ETCD__TLS_OK, and move the output after each call. */
 enum etcd__tls_result etcd__tls_handshake(struct etcd__tls_session *session, etcd_error *reterr);
 /* Decrypts into dst; ETCD__TLS_OK with *ret_len > 0, or why there is nothing. */
-enum etcd__tls_result etcd__tls_read(struct etcd__tls_session *session, void *dst, size_t size, size_t *ret_len,
-                                     etcd_error *reterr);
+enum etcd__tls_result etcd__tls_read(struct etcd__tls_session *session, void *dst, size_t size,
+                                     size_t *ret_len, etcd_error *reterr);
 /* Encrypts all of it. */
 enum etcd__tls_result etcd__tls_write(struct etcd__tls_session *session, const void *data, size_t len,
                                       etcd_error *reterr);
