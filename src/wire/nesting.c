@@ -3,8 +3,7 @@
 
 #include "wire/codec.h"
 #include "wire/messages.h"
-
-enum wire_type { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 };
+#include "wire/reader.h"
 
 /* What a level of nesting is: which of its fields lead deeper, and to what. */
 struct kind {
@@ -27,87 +26,62 @@ static const struct kind range_stream = {.message = 1u << 1};
 
 struct level {
     const struct kind *kind;
-    const uint8_t *end;
+    struct etcd__wire_reader reader;
     bool has_message;
 };
-
-static bool read_varint(const uint8_t **pos, const uint8_t *end, uint64_t *ret)
-{
-    uint64_t value = 0;
-
-    for (unsigned shift = 0; shift < 64 && *pos < end; shift += 7) {
-        uint8_t byte = *(*pos)++;
-
-        value |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80) {
-            *ret = value;
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Reads the length of what follows the tag, as far as it has to be passed over. */
-static bool read_extent(const uint8_t **pos, const uint8_t *end, unsigned wire_type, uint64_t *ret_len)
-{
-    uint64_t unused;
-
-    *ret_len = 0;
-    switch (wire_type) {
-    case VARINT:
-        return read_varint(pos, end, &unused);
-    case FIXED64:
-        *ret_len = 8;
-        break;
-    case FIXED32:
-        *ret_len = 4;
-        break;
-    case BYTES:
-        if (!read_varint(pos, end, ret_len))
-            return false;
-        break;
-    default:
-        return false; /* groups, which protobuf-c does not know either */
-    }
-    return *ret_len <= (uint64_t)(end - *pos);
-}
 
 static bool is_one_of(uint32_t set, uint64_t field)
 {
     return field < 32 && (set & (1u << field)) != 0;
 }
 
+/*
+ * Takes one field. *ret_deeper is whether it opens a level, whose content is *ret_inside;
+ * false when the message must not be decoded.
+ */
+static bool take_field(struct level *level, bool *ret_deeper, struct etcd__wire_reader *ret_inside)
+{
+    uint64_t tag;
+
+    *ret_deeper = false;
+    if (!etcd__wire_read_tag(&level->reader, &tag))
+        return false;
+    if ((tag & 7) != ETCD__WIRE_BYTES)
+        return etcd__wire_skip(&level->reader, tag);
+    if (is_one_of(level->kind->message, tag >> 3)) {
+        if (level->has_message)
+            return false;
+        level->has_message = true;
+    }
+    *ret_deeper = is_one_of(level->kind->deeper, tag >> 3);
+    return etcd__wire_read_bytes(&level->reader, ret_inside);
+}
+
 /* Walks a message with a stack of the levels that are open; each byte is looked at once. */
-static bool walk(const struct kind *kind, const uint8_t *pos, const uint8_t *end)
+static bool walk(const struct kind *kind, struct etcd__wire_reader content)
 {
     struct level levels[2 * ETCD__WIRE_DEPTH_MAX];
-    struct level *level = levels;
+    size_t depth = 1;
 
-    *level = (struct level){.kind = kind, .end = end};
-    for (;;) {
-        uint64_t tag, extent;
+    levels[0] = (struct level){.kind = kind, .reader = content};
+    while (depth > 0) {
+        struct level *level = &levels[depth - 1];
+        struct etcd__wire_reader inside;
+        bool deeper;
 
-        while (pos == level->end) {
-            if (level == levels)
-                return true;
-            level--;
+        if (etcd__wire_left(&level->reader) == 0) {
+            depth--;
+            continue;
         }
-        if (!read_varint(&pos, level->end, &tag) || !read_extent(&pos, level->end, (unsigned)tag & 7, &extent))
+        if (!take_field(level, &deeper, &inside))
             return false;
-        if ((tag & 7) == BYTES && is_one_of(level->kind->message, tag >> 3)) {
-            if (level->has_message)
-                return false;
-            level->has_message = true;
-        }
-        if ((tag & 7) == BYTES && is_one_of(level->kind->deeper, tag >> 3)) {
-            if (level == &levels[sizeof(levels) / sizeof(levels[0]) - 1])
-                return false;
-            level[1] = (struct level){.kind = level->kind->inside, .end = pos + extent};
-            level++;
-        } else {
-            pos += extent;
-        }
+        if (!deeper)
+            continue;
+        if (depth == sizeof(levels) / sizeof(levels[0]))
+            return false;
+        levels[depth++] = (struct level){.kind = level->kind->inside, .reader = inside};
     }
+    return true;
 }
 
 bool etcd__wire_nesting_ok(const ProtobufCMessageDescriptor *type, const uint8_t *data, size_t len)
@@ -124,5 +98,5 @@ bool etcd__wire_nesting_ok(const ProtobufCMessageDescriptor *type, const uint8_t
         kind = &request_op;
     else if (type == &etcd__pb__range_stream_response__descriptor)
         kind = &range_stream;
-    return kind == NULL || len == 0 || walk(kind, data, data + len);
+    return kind == NULL || len == 0 || walk(kind, (struct etcd__wire_reader){.pos = data, .end = data + len});
 }

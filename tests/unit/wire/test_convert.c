@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wire/convert.h"
+
+#include "support/alloc_fail.h"
+#include "support/test.h"
+
+static Etcd__Pb__KeyValue sample_kv(void)
+{
+    static uint8_t key[] = "key", value[] = "value";
+    Etcd__Pb__KeyValue kv = ETCD__PB__KEY_VALUE__INIT;
+
+    kv.key = (ProtobufCBinaryData){.len = 3, .data = key};
+    kv.value = (ProtobufCBinaryData){.len = 5, .data = value};
+    kv.create_revision = 1;
+    kv.mod_revision = 2;
+    kv.version = 3;
+    kv.lease = 4;
+    return kv;
+}
+
+static void pairs_are_views(void **state)
+{
+    Etcd__Pb__KeyValue from = sample_kv();
+    etcd_kv kv = etcd__wire_kv(&from);
+
+    (void)state;
+    assert_ptr_equal(kv.key.data, from.key.data);
+    assert_ptr_equal(kv.value.data, from.value.data);
+    assert_int_equal(kv.key.len, 3);
+    assert_int_equal(kv.value.len, 5);
+    assert_true(kv.create_revision == 1 && kv.mod_revision == 2 && kv.version == 3 && kv.lease_id == 4);
+}
+
+static void empty_bytes_are_text_too(void **state)
+{
+    Etcd__Pb__KeyValue from = ETCD__PB__KEY_VALUE__INIT;
+    etcd_kv absent = etcd__wire_kv(NULL), empty = etcd__wire_kv(&from);
+
+    (void)state;
+    assert_string_equal(absent.key.data, "");
+    assert_string_equal(absent.value.data, "");
+    assert_string_equal(empty.key.data, "");
+    assert_string_equal(empty.value.data, "");
+    assert_int_equal(empty.value.len, 0);
+}
+
+static void headers(void **state)
+{
+    Etcd__Pb__ResponseHeader from = ETCD__PB__RESPONSE_HEADER__INIT;
+    etcd_header header;
+
+    (void)state;
+    from.cluster_id = UINT64_MAX;
+    from.member_id = 2;
+    from.revision = 3;
+    from.raft_term = 4;
+    header = etcd__wire_header(&from);
+    assert_true(header.cluster_id == UINT64_MAX && header.member_id == 2 && header.revision == 3 &&
+                header.raft_term == 4);
+    header = etcd__wire_header(NULL);
+    assert_true(header.cluster_id == 0 && header.revision == 0);
+}
+
+static void lists(void **state)
+{
+    Etcd__Pb__KeyValue from[] = {sample_kv(), sample_kv()};
+    Etcd__Pb__KeyValue *list[] = {&from[0], &from[1]};
+    struct etcd__arena arena = {0};
+    etcd_kv *kvs = NULL;
+
+    (void)state;
+    from[1].version = 77;
+    assert_int_equal(etcd__wire_kvs(&arena, NULL, 0, &kvs), ETCD_OK);
+    assert_null(kvs);
+    alloc_fail_at(1);
+    assert_int_equal(etcd__wire_kvs(&arena, list, 2, &kvs), ETCD_E_NO_MEMORY);
+    assert_int_equal(etcd__wire_kvs(&arena, list, SIZE_MAX, &kvs), ETCD_E_NO_MEMORY);
+    assert_null(kvs);
+    alloc_fail_at(0);
+    assert_int_equal(etcd__wire_kvs(&arena, list, 2, &kvs), ETCD_OK);
+    assert_int_equal(kvs[0].version, 3);
+    assert_int_equal(kvs[1].version, 77);
+    etcd__arena_deinit(&arena);
+}
+
+static void requests_borrow(void **state)
+{
+    ProtobufCBinaryData data = etcd__wire_data((etcd_bytes){.data = "abc", .len = 3});
+
+    (void)state;
+    assert_int_equal(data.len, 3);
+    assert_memory_equal(data.data, "abc", 3);
+    assert_string_equal(etcd__wire_text("text"), "text");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pairs_are_views), cmocka_unit_test(empty_bytes_are_text_too), cmocka_unit_test(headers),
+        cmocka_unit_test(lists),           cmocka_unit_test(requests_borrow),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
