@@ -19,7 +19,8 @@ typedef struct etcd_lock etcd_lock;
 
 /**
  * Runs once if the lock is lost while it is held (not after etcd_lock_release() was called). `status` is ETCD_E_LEASE_LOST or ETCD_E_CLOSED.
- * Runs on the loop's thread, or inside etcd_loop_process(). Must not release the lock.
+ * Runs on the loop's thread, or inside etcd_loop_process(), perhaps before etcd_lock_acquire() has returned. Must not
+ * release the lock. `err` is borrowed.
  */
 typedef void etcd_lock_lost_fn(etcd_lock *lock, etcd_status status, const etcd_error *err, void *user_data);
 
@@ -46,10 +47,13 @@ typedef struct etcd_lock_opts {
  * Acquires the lock, waiting in line for it.
  *
  * Whatever goes wrong, the place in the line is given up: at once when the server can be reached, at the latest after the TTL.
+ * For that a failed call may take up to a quarter of a second longer than its time limit. The client must not be
+ * freed before the lock; closing it is fine.
  *
  * @param name           1 byte or more. Borrowed.
  * @param[out] ret_lock  etcd_lock_release().
  * @retval ETCD_OK
+ * @retval ETCD_E_INVALID_ARGUMENT  No name; ttl_s is negative or above ETCD_LEASE_TTL_MAX; timeout_ms is negative.
  * @retval ETCD_E_BUSY       try_lock, and somebody holds it.
  * @retval ETCD_E_DEADLINE   Not got in time; ETCD_E_UNAVAILABLE: no server was reached.
  * @retval ETCD_E_CANCELLED  By etcd_client_cancel_waits().

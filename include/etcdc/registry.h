@@ -25,7 +25,10 @@ typedef enum etcd_registration_event {
     ETCD_REGISTRATION_EVENT_FORCE_INT32 = 0x7fffffff
 } etcd_registration_event;
 
-/** Tells of a change; `err` is NULL for RESTORED and borrowed otherwise. On the loop's thread, or inside etcd_loop_process(). */
+/**
+ * Tells of a change; `err` is NULL for RESTORED and borrowed otherwise. On the loop's thread, or inside etcd_loop_process(). May
+ * close the registration, although the server cannot be waited for in here.
+ */
 typedef void etcd_registration_fn(etcd_registration *registration, etcd_registration_event event,
                                   const etcd_error *err, void *user_data);
 
@@ -47,7 +50,8 @@ typedef struct etcd_register_opts {
 #endif
 
 /**
- * Registers an instance of a service, keeps it registered, and registers it again when its lease was lost.
+ * Registers an instance of a service, keeps it registered, and registers it again when its lease was lost. The client must not be
+ * freed before the registration; closing it is fine.
  *
  * @param service   Not empty, no '/'. Copied.
  * @param instance  Not empty, no '/'; unique among the instances of the service. Copied.

@@ -22,7 +22,8 @@ typedef struct etcd_snapshot etcd_snapshot;
 
 /**
  * Runs after the view changed: `snapshot` is the new state, `events` what led to it (NULL after the prefix was loaded again). Both are borrowed
- * until it returns. The last call has snapshot NULL and `err` set: the view follows no longer (client closed, waits cancelled, access denied).
+ * until it returns. The last call has snapshot NULL and `err` set: the view follows no longer (client closed, waits cancelled, access denied);
+ * etcd_view_close() makes no such call. May close the view.
  * On the loop's thread, or inside etcd_loop_process().
  */
 typedef void etcd_view_fn(etcd_view *view, const etcd_snapshot *snapshot, const etcd_events *events,
@@ -44,7 +45,8 @@ typedef struct etcd_view_opts {
 #endif
 
 /**
- * Loads a prefix and starts to follow it.
+ * Loads a prefix, in pages of one revision, and starts to follow it. The client must not be freed before the view; closing
+ * it is fine.
  *
  * @param prefix         Empty: all keys. Copied.
  * @param[out] ret_view  etcd_view_close().
@@ -57,8 +59,11 @@ ETCD_API ETCD_NODISCARD etcd_status etcd_view_open(etcd_client *client, etcd_byt
                                                    etcd_view **ret_view, etcd_error *reterr);
 /** The newest state; give it back with etcd_snapshot_free(). Never NULL for an open view. Any thread. @since 0.1 */
 ETCD_API etcd_snapshot *etcd_view_snapshot(etcd_view *view);
-/** Stops following and frees the view; snapshots stay valid. Waits for a running callback, unless called from inside it. NULL is
- * fine. @since 0.1 */
+/**
+ * Stops following and frees the view; snapshots stay valid. Waits for a running callback, unless called from inside it;
+ * afterwards none runs. NULL is fine. Any thread.
+ * @since 0.1
+ */
 ETCD_API void etcd_view_close(etcd_view *view);
 
 /** The revision that the snapshot shows. @since 0.1 */

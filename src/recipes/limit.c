@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "recipes/limit.h"
+
+#include "base/error.h"
+
+#include <inttypes.h>
+#include <time.h>
+
+#ifdef CLOCK_BOOTTIME
+#define CLOCK CLOCK_BOOTTIME
+#else
+#define CLOCK CLOCK_MONOTONIC
+#endif
+
+enum {
+    DEFAULT_MS = 5000, /* the client's, unless it was opened with another */
+    PAUSE_FIRST_MS = 20,
+    PAUSE_MAX_MS = 320,
+};
+
+int64_t etcd__clock_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+etcd_status etcd__limit_start(struct etcd__limit *limit, const etcd_client *client, int64_t timeout_ms,
+                              etcd_error *reterr)
+{
+    int64_t now = etcd__clock_ms();
+
+    if (timeout_ms < 0)
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "timeout_ms is negative: %" PRId64, timeout_ms);
+    (void)client;
+    if (timeout_ms == 0)
+        timeout_ms = DEFAULT_MS;
+    limit->end_ms = timeout_ms < INT64_MAX - now ? now + timeout_ms : INT64_MAX;
+    limit->pause_ms = 0;
+    return ETCD_OK;
+}
+
+static int64_t left_ms(const struct etcd__limit *limit)
+{
+    return limit->end_ms == INT64_MAX ? ETCD_TIMEOUT_NONE : limit->end_ms - etcd__clock_ms();
+}
+
+etcd_status etcd__limit_left(const struct etcd__limit *limit, int64_t *ret_timeout_ms, etcd_error *reterr)
+{
+    int64_t left = left_ms(limit);
+
+    if (left <= 0)
+        return etcd__fail(reterr, ETCD_E_DEADLINE, "the time limit has passed");
+    *ret_timeout_ms = left;
+    return ETCD_OK;
+}
+
+/*
+ * Everything that calls this may be carried out twice, so that "perhaps it was done" is a reason to repeat
+ * it.
+ */
+static bool worth_repeating(const etcd_error *err)
+{
+    if (err->status == ETCD_E_CANCELLED || err->status == ETCD_E_CLOSED)
+        return false;
+    return (err->flags & (ETCD_ERROR_RETRYABLE | ETCD_ERROR_MAYBE_APPLIED)) != 0;
+}
+
+bool etcd__limit_repeat(struct etcd__limit *limit, const etcd_error *err)
+{
+    struct timespec pause;
+
+    if (!worth_repeating(err))
+        return false;
+    limit->pause_ms = limit->pause_ms == 0 ? PAUSE_FIRST_MS : limit->pause_ms * 2;
+    if (limit->pause_ms > PAUSE_MAX_MS)
+        limit->pause_ms = PAUSE_MAX_MS;
+    if (left_ms(limit) <= limit->pause_ms)
+        return false;
+    pause = (struct timespec){.tv_nsec = (long)limit->pause_ms * 1000000};
+    nanosleep(&pause, NULL);
+    return true;
+}

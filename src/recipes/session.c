@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "recipes/session.h"
+
+#include "base/error.h"
+#include "base/mem.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum {
+    /*
+     * How much later than the server we may count at first: it looks for expired leases twice a second, and a
+     * TTL has whole seconds only. The first renewal makes the count exact.
+     */
+    COUNT_ERROR_MS = 100,
+    GIVE_BACK_MAX_S = 3600,
+};
+
+struct etcd__session {
+    etcd_client *client;
+    etcd_lease lease;
+    etcd_keepalive *keepalive;
+    atomic_int lost; /* an etcd_status; `why` is valid, and constant, once it is not ETCD_OK */
+    etcd_error why;
+    struct {
+        pthread_mutex_t mutex;
+        etcd_watch *wait; /* to cancel when the session is lost */
+        etcd__session_lost_fn *fn;
+        void *user;
+    } shared;
+};
+
+int64_t etcd__session_lease_id(const struct etcd__session *session)
+{
+    return session->lease.id;
+}
+
+static etcd_status lost_status(const struct etcd__session *session)
+{
+    return (etcd_status)atomic_load_explicit(&session->lost, memory_order_acquire);
+}
+
+bool etcd__session_alive(const struct etcd__session *session)
+{
+    return lost_status(session) == ETCD_OK && etcd_keepalive_remaining_ms(session->keepalive) > 0;
+}
+
+etcd_status etcd__session_told(const struct etcd__session *session, etcd_error *reterr)
+{
+    etcd_status lost = lost_status(session);
+
+    if (lost != ETCD_OK)
+        etcd__error_copy(reterr, &session->why);
+    return lost;
+}
+
+etcd_status etcd__session_check(const struct etcd__session *session, etcd_error *reterr)
+{
+    etcd_status lost = etcd__session_told(session, reterr);
+
+    if (lost != ETCD_OK)
+        return lost;
+    if (etcd_keepalive_remaining_ms(session->keepalive) == 0)
+        return etcd__fail(reterr, ETCD_E_LEASE_LOST, "lease %" PRIx64 " has ended",
+                          (uint64_t)session->lease.id);
+    return ETCD_OK;
+}
+
+/* Whatever ends the renewal ends the session: what is not renewed will be gone. */
+static void note_loss(struct etcd__session *session, etcd_status status, const etcd_error *err)
+{
+    etcd__error_copy(&session->why, err);
+    if (status != ETCD_E_CLOSED && status != ETCD_E_LEASE_LOST) {
+        etcd__error_prefix(&session->why, "lease %" PRIx64 " is no longer renewed",
+                           (uint64_t)session->lease.id);
+        status = ETCD_E_LEASE_LOST;
+        session->why.status = status;
+    }
+    atomic_store_explicit(&session->lost, (int)status, memory_order_release);
+}
+
+static void on_end(etcd_keepalive *keepalive, etcd_status status, const etcd_error *err, void *user_data)
+{
+    struct etcd__session *session = user_data;
+    etcd__session_lost_fn *fn;
+    void *user;
+    etcd_error why;
+
+    (void)keepalive;
+    pthread_mutex_lock(&session->shared.mutex);
+    note_loss(session, status, err);
+    why = session->why;
+    if (session->shared.wait != NULL)
+        etcd_watch_cancel(session->shared.wait);
+    fn = session->shared.fn;
+    user = session->shared.user;
+    session->shared.fn = NULL;
+    pthread_mutex_unlock(&session->shared.mutex);
+    if (fn != NULL)
+        fn(user, why.status, &why); /* the session may be gone afterwards */
+}
+
+/*
+ * The server counts the TTL from a moment between asking and its answer; we would count from now. What may be
+ * missing is taken off.
+ */
+static etcd_lease count_from(etcd_lease lease, int64_t sent_ms)
+{
+    int64_t late_ms = etcd__clock_ms() - sent_ms;
+
+    if (late_ms > COUNT_ERROR_MS)
+        lease.ttl_s -= (late_ms + 999) / 1000;
+    if (lease.ttl_s < 1)
+        lease.ttl_s = 1;
+    return lease;
+}
+
+static void session_free(struct etcd__session *session)
+{
+    pthread_mutex_destroy(&session->shared.mutex);
+    etcd__free(session);
+}
+
+static struct etcd__session *session_new(etcd_client *client, etcd_lease lease)
+{
+    struct etcd__session *session = ETCD__NEW(struct etcd__session);
+
+    if (session == NULL)
+        return NULL;
+    if (pthread_mutex_init(&session->shared.mutex, NULL) != 0) {
+        etcd__free(session);
+        return NULL;
+    }
+    atomic_init(&session->lost, ETCD_OK);
+    session->client = client;
+    session->lease = lease;
+    return session;
+}
+
+etcd_status etcd__session_start(etcd_client *client, etcd_lease lease, int64_t sent_ms,
+                                struct etcd__session **ret_session, etcd_error *reterr)
+{
+    struct etcd__session *session = session_new(client, lease);
+    etcd_status st;
+
+    if (session == NULL) {
+        etcd__lease_give_back(client, lease, 0);
+        return etcd__fail_memory(reterr);
+    }
+    st = etcd_keepalive_start(client, count_from(lease, sent_ms),
+                              ETCD_KEEPALIVE_OPTS(.on_end = on_end, .user_data = session),
+                              &session->keepalive, reterr);
+    if (st != ETCD_OK) {
+        etcd__lease_give_back(client, lease, 0);
+        session_free(session);
+        return st;
+    }
+    *ret_session = session;
+    return ETCD_OK;
+}
+
+etcd_status etcd__session_open(etcd_client *client, int64_t ttl_s, const struct etcd__limit *limit,
+                               struct etcd__session **ret_session, etcd_error *reterr)
+{
+    int64_t sent_ms = etcd__clock_ms();
+    int64_t left;
+    etcd_lease lease;
+    etcd_status st;
+
+    st = etcd__limit_left(limit, &left, reterr);
+    if (st != ETCD_OK)
+        return st;
+    st = etcd_lease_grant(client, ttl_s, ETCD_LEASE_OPTS(.timeout_ms = left), &lease, reterr);
+    if (st != ETCD_OK)
+        return st;
+    return etcd__session_start(client, lease, sent_ms, ret_session, reterr);
+}
+
+etcd_status etcd__session_arm(struct etcd__session *session, etcd__session_lost_fn *fn, void *user,
+                              etcd_error *reterr)
+{
+    etcd_status st;
+
+    pthread_mutex_lock(&session->shared.mutex);
+    st = etcd__session_check(session, reterr);
+    if (st == ETCD_OK) {
+        session->shared.fn = fn;
+        session->shared.user = user;
+    }
+    pthread_mutex_unlock(&session->shared.mutex);
+    return st;
+}
+
+void etcd__session_disarm(struct etcd__session *session)
+{
+    pthread_mutex_lock(&session->shared.mutex);
+    session->shared.fn = NULL;
+    pthread_mutex_unlock(&session->shared.mutex);
+}
+
+/*
+ * Waits until the limit, but wakes when the lease would have run out: where callbacks wait for the program to
+ * process them, nobody else would notice in time.
+ */
+static etcd_status next_or_lost(struct etcd__session *session, etcd_watch *watch,
+                                const struct etcd__limit *limit, etcd_events **ret_events, etcd_error *reterr)
+{
+    int64_t left, lease_left;
+    etcd_status st;
+
+    st = etcd__session_told(session, reterr);
+    if (st != ETCD_OK)
+        return st;
+    for (;;) {
+        st = etcd__limit_left(limit, &left, reterr);
+        if (st != ETCD_OK)
+            return st;
+        lease_left = etcd_keepalive_remaining_ms(session->keepalive) + 1;
+        st = etcd_watch_next(watch, left < lease_left ? left : lease_left, ret_events, reterr);
+        if (st == ETCD_E_CANCELLED && lost_status(session) != ETCD_OK)
+            return etcd__session_told(session, reterr);
+        if (st != ETCD_E_DEADLINE)
+            return st;
+        st = etcd__session_check(session, reterr);
+        if (st != ETCD_OK)
+            return st;
+    }
+}
+
+etcd_status etcd__session_watch_next(struct etcd__session *session, etcd_watch *watch,
+                                     const struct etcd__limit *limit, etcd_events **ret_events,
+                                     etcd_error *reterr)
+{
+    etcd_status st;
+
+    pthread_mutex_lock(&session->shared.mutex);
+    assert(session->shared.wait == NULL);
+    session->shared.wait = watch;
+    pthread_mutex_unlock(&session->shared.mutex);
+
+    st = next_or_lost(session, watch, limit, ret_events, reterr);
+
+    pthread_mutex_lock(&session->shared.mutex);
+    session->shared.wait = NULL;
+    pthread_mutex_unlock(&session->shared.mutex);
+    return st;
+}
+
+void etcd__session_close(struct etcd__session *session)
+{
+    etcd_keepalive_close(session->keepalive);
+    session_free(session);
+}
+
+etcd_status etcd__session_end(struct etcd__session *session, const struct etcd__limit *limit,
+                              etcd_error *reterr)
+{
+    etcd_client *client = session->client;
+    etcd_lease lease = session->lease;
+    int64_t left;
+    etcd_status st;
+
+    etcd__session_close(session);
+    st = etcd__limit_left(limit, &left, reterr);
+    if (st == ETCD_OK)
+        st = etcd_lease_revoke(client, lease.id, ETCD_LEASE_OPTS(.timeout_ms = left), reterr);
+    if (st == ETCD_OK || st == ETCD_E_LEASE_NOT_FOUND)
+        return ETCD_OK;
+    etcd__lease_give_back(client, lease, 0);
+    return st;
+}
+
+void etcd__session_abandon(struct etcd__session *session, int64_t grace_ms)
+{
+    etcd_client *client;
+    etcd_lease lease;
+    bool closed;
+
+    if (session == NULL)
+        return;
+    client = session->client;
+    lease = session->lease;
+    closed = lost_status(session) == ETCD_E_CLOSED;
+    etcd__session_close(session);
+    if (!closed)
+        etcd__lease_give_back(client, lease, grace_ms);
+}
+
+void etcd__lease_give_back(etcd_client *client, etcd_lease lease, int64_t grace_ms)
+{
+    int64_t life_s = lease.ttl_s < GIVE_BACK_MAX_S ? lease.ttl_s : GIVE_BACK_MAX_S;
+    etcd_op *op = NULL;
+    etcd_status st;
+
+    st = etcd_lease_revoke_async(client, lease.id, ETCD_LEASE_OPTS(.timeout_ms = life_s * 1000), NULL, NULL,
+                                 &op, NULL);
+    if (st == ETCD_OK && grace_ms > 0)
+        st = etcd_op_wait(op, grace_ms, NULL);
+    (void)st; /* under way it goes on unobserved; else the lease ends by itself */
+    etcd_op_free(op);
+}
