@@ -35,40 +35,40 @@ static const struct etcd__rpc_kind compact_kind = {
     .decode = etcd__done_decode,
 };
 
-/* ---- put ---------------------------------------------------------------------------------------------- */
+/* ---- put ---------------------------------------------------------------------------------------------------- */
+
+static etcd_status start_put(etcd_client *client, etcd_bytes key, etcd_bytes value, const etcd_put_opts *opts,
+                              struct etcd__rpc_options how, etcd_op **ret_op, etcd_error *reterr)
+{
+    Etcd__Pb__PutRequest request = ETCD__PB__PUT_REQUEST__INIT;
+    etcd_put_opts own = ETCD_PUT_OPTS_INIT;
+    etcd_status st = etcd__put_request(key, value, opts, &own, &request, reterr);
+
+    how.timeout_ms = own.timeout_ms;
+    how.fail_fast = own.fail_fast;
+    if (st == ETCD_OK)
+        st = etcd__rpc_start(client, &put_kind, &request.base, &how, ret_op, reterr);
+    return st;
+}
 
 etcd_status etcd_put(etcd_client *client, etcd_bytes key, etcd_bytes value, const etcd_put_opts *opts,
                      etcd_put_result **ret_result, etcd_error *reterr)
 {
-    Etcd__Pb__PutRequest request = ETCD__PB__PUT_REQUEST__INIT;
-    etcd_put_opts own;
+    etcd_op *op = NULL;
     void *result = NULL;
-    etcd_status st = etcd__put_request(key, value, opts, &own, &request, reterr);
+    etcd_status st = start_put(client, key, value, opts, (struct etcd__rpc_options){.blocking = true}, &op, reterr);
 
-    if (st == ETCD_OK)
-        st = etcd__rpc_call(client, &put_kind, &request.base,
-                            &(struct etcd__rpc_options){.timeout_ms = own.timeout_ms, .fail_fast = own.fail_fast},
-                            ret_result == NULL ? NULL : &result, reterr);
+    st = etcd__rpc_finish(st, op, ret_result == NULL ? NULL : &result, reterr);
     if (st == ETCD_OK && ret_result != NULL)
         *ret_result = result;
     return st;
 }
 
-etcd_status etcd_put_async(etcd_client *client, etcd_bytes key, etcd_bytes value, const etcd_put_opts *opts,
-                           etcd_op_fn *on_done, void *user_data, etcd_op **ret_op, etcd_error *reterr)
+etcd_status etcd_put_async(etcd_client *client, etcd_bytes key, etcd_bytes value, const etcd_put_opts *opts, etcd_op_fn *on_done,
+                           void *user_data, etcd_op **ret_op, etcd_error *reterr)
 {
-    Etcd__Pb__PutRequest request = ETCD__PB__PUT_REQUEST__INIT;
-    etcd_put_opts own;
-    etcd_status st = etcd__put_request(key, value, opts, &own, &request, reterr);
-
-    if (st != ETCD_OK)
-        return st;
-    return etcd__rpc_start(client, &put_kind, &request.base,
-                           &(struct etcd__rpc_options){.timeout_ms = own.timeout_ms,
-                                                       .fail_fast = own.fail_fast,
-                                                       .on_done = on_done,
-                                                       .user_data = user_data},
-                           ret_op, reterr);
+    return start_put(client, key, value, opts,
+                     (struct etcd__rpc_options){.on_done = on_done, .user_data = user_data}, ret_op, reterr);
 }
 
 etcd_status etcd_put_take(etcd_op *op, etcd_put_result **ret_result, etcd_error *reterr)
@@ -81,44 +81,42 @@ etcd_status etcd_put_take(etcd_op *op, etcd_put_result **ret_result, etcd_error 
     return st;
 }
 
-/* ---- get ---------------------------------------------------------------------------------------------- */
+/* ---- get ---------------------------------------------------------------------------------------------------- */
 
-etcd_status etcd_get(etcd_client *client, etcd_bytes key, const etcd_get_opts *opts, etcd_get_result **ret_result,
-                     etcd_error *reterr)
+static etcd_status start_get(etcd_client *client, etcd_bytes key, const etcd_get_opts *opts,
+                              struct etcd__rpc_options how, etcd_op **ret_op, etcd_error *reterr)
 {
     Etcd__Pb__RangeRequest request = ETCD__PB__RANGE_REQUEST__INIT;
     struct etcd__range range = {.own = NULL};
-    etcd_get_opts own;
-    void *result = NULL;
+    etcd_get_opts own = ETCD_GET_OPTS_INIT;
     etcd_status st = etcd__get_request(key, opts, &own, &range, &request, reterr);
 
+    how.timeout_ms = own.timeout_ms;
+    how.fail_fast = own.fail_fast;
     if (st == ETCD_OK)
-        st = etcd__rpc_call(client, &get_kind, &request.base,
-                            &(struct etcd__rpc_options){.timeout_ms = own.timeout_ms, .fail_fast = own.fail_fast},
-                            ret_result == NULL ? NULL : &result, reterr);
+        st = etcd__rpc_start(client, &get_kind, &request.base, &how, ret_op, reterr);
+    etcd__range_deinit(&range);
+    return st;
+}
+
+etcd_status etcd_get(etcd_client *client, etcd_bytes key, const etcd_get_opts *opts,
+                     etcd_get_result **ret_result, etcd_error *reterr)
+{
+    etcd_op *op = NULL;
+    void *result = NULL;
+    etcd_status st = start_get(client, key, opts, (struct etcd__rpc_options){.blocking = true}, &op, reterr);
+
+    st = etcd__rpc_finish(st, op, ret_result == NULL ? NULL : &result, reterr);
     if (st == ETCD_OK && ret_result != NULL)
         *ret_result = result;
-    etcd__range_deinit(&range);
     return st;
 }
 
 etcd_status etcd_get_async(etcd_client *client, etcd_bytes key, const etcd_get_opts *opts, etcd_op_fn *on_done,
                            void *user_data, etcd_op **ret_op, etcd_error *reterr)
 {
-    Etcd__Pb__RangeRequest request = ETCD__PB__RANGE_REQUEST__INIT;
-    struct etcd__range range = {.own = NULL};
-    etcd_get_opts own;
-    etcd_status st = etcd__get_request(key, opts, &own, &range, &request, reterr);
-
-    if (st == ETCD_OK)
-        st = etcd__rpc_start(client, &get_kind, &request.base,
-                             &(struct etcd__rpc_options){.timeout_ms = own.timeout_ms,
-                                                         .fail_fast = own.fail_fast,
-                                                         .on_done = on_done,
-                                                         .user_data = user_data},
-                             ret_op, reterr);
-    etcd__range_deinit(&range);
-    return st;
+    return start_get(client, key, opts,
+                     (struct etcd__rpc_options){.on_done = on_done, .user_data = user_data}, ret_op, reterr);
 }
 
 etcd_status etcd_get_take(etcd_op *op, etcd_get_result **ret_result, etcd_error *reterr)
@@ -131,44 +129,42 @@ etcd_status etcd_get_take(etcd_op *op, etcd_get_result **ret_result, etcd_error 
     return st;
 }
 
-/* ---- delete ------------------------------------------------------------------------------------------- */
+/* ---- delete ------------------------------------------------------------------------------------------------- */
 
-etcd_status etcd_delete(etcd_client *client, etcd_bytes key, const etcd_delete_opts *opts,
-                        etcd_delete_result **ret_result, etcd_error *reterr)
+static etcd_status start_delete(etcd_client *client, etcd_bytes key, const etcd_delete_opts *opts,
+                              struct etcd__rpc_options how, etcd_op **ret_op, etcd_error *reterr)
 {
     Etcd__Pb__DeleteRangeRequest request = ETCD__PB__DELETE_RANGE_REQUEST__INIT;
     struct etcd__range range = {.own = NULL};
-    etcd_delete_opts own;
-    void *result = NULL;
+    etcd_delete_opts own = ETCD_DELETE_OPTS_INIT;
     etcd_status st = etcd__delete_request(key, opts, &own, &range, &request, reterr);
 
+    how.timeout_ms = own.timeout_ms;
+    how.fail_fast = own.fail_fast;
     if (st == ETCD_OK)
-        st = etcd__rpc_call(client, &delete_kind, &request.base,
-                            &(struct etcd__rpc_options){.timeout_ms = own.timeout_ms, .fail_fast = own.fail_fast},
-                            ret_result == NULL ? NULL : &result, reterr);
-    if (st == ETCD_OK && ret_result != NULL)
-        *ret_result = result;
+        st = etcd__rpc_start(client, &delete_kind, &request.base, &how, ret_op, reterr);
     etcd__range_deinit(&range);
     return st;
 }
 
-etcd_status etcd_delete_async(etcd_client *client, etcd_bytes key, const etcd_delete_opts *opts, etcd_op_fn *on_done,
-                              void *user_data, etcd_op **ret_op, etcd_error *reterr)
+etcd_status etcd_delete(etcd_client *client, etcd_bytes key, const etcd_delete_opts *opts,
+                     etcd_delete_result **ret_result, etcd_error *reterr)
 {
-    Etcd__Pb__DeleteRangeRequest request = ETCD__PB__DELETE_RANGE_REQUEST__INIT;
-    struct etcd__range range = {.own = NULL};
-    etcd_delete_opts own;
-    etcd_status st = etcd__delete_request(key, opts, &own, &range, &request, reterr);
+    etcd_op *op = NULL;
+    void *result = NULL;
+    etcd_status st = start_delete(client, key, opts, (struct etcd__rpc_options){.blocking = true}, &op, reterr);
 
-    if (st == ETCD_OK)
-        st = etcd__rpc_start(client, &delete_kind, &request.base,
-                             &(struct etcd__rpc_options){.timeout_ms = own.timeout_ms,
-                                                         .fail_fast = own.fail_fast,
-                                                         .on_done = on_done,
-                                                         .user_data = user_data},
-                             ret_op, reterr);
-    etcd__range_deinit(&range);
+    st = etcd__rpc_finish(st, op, ret_result == NULL ? NULL : &result, reterr);
+    if (st == ETCD_OK && ret_result != NULL)
+        *ret_result = result;
     return st;
+}
+
+etcd_status etcd_delete_async(etcd_client *client, etcd_bytes key, const etcd_delete_opts *opts, etcd_op_fn *on_done,
+                           void *user_data, etcd_op **ret_op, etcd_error *reterr)
+{
+    return start_delete(client, key, opts,
+                     (struct etcd__rpc_options){.on_done = on_done, .user_data = user_data}, ret_op, reterr);
 }
 
 etcd_status etcd_delete_take(etcd_op *op, etcd_delete_result **ret_result, etcd_error *reterr)
@@ -181,11 +177,12 @@ etcd_status etcd_delete_take(etcd_op *op, etcd_delete_result **ret_result, etcd_
     return st;
 }
 
-/* ---- compact ------------------------------------------------------------------------------------------ */
+/* ---- compact ------------------------------------------------------------------------------------------------ */
 
-static etcd_status compact_request(int64_t revision, const etcd_compact_opts *opts, etcd_compact_opts *ret_opts,
-                                   Etcd__Pb__CompactionRequest *request, etcd_error *reterr)
+static etcd_status start_compact(etcd_client *client, int64_t revision, const etcd_compact_opts *opts,
+                                 struct etcd__rpc_options how, etcd_op **ret_op, etcd_error *reterr)
 {
+    Etcd__Pb__CompactionRequest request = ETCD__PB__COMPACTION_REQUEST__INIT;
     etcd_compact_opts own = ETCD_COMPACT_OPTS_INIT;
     etcd_status st = etcd__opts_import(&own, sizeof(own), opts, "compact", reterr);
 
@@ -193,38 +190,25 @@ static etcd_status compact_request(int64_t revision, const etcd_compact_opts *op
         return st;
     if (revision <= 0)
         return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "compact: revision is %" PRId64, revision);
-    request->revision = revision;
-    request->physical = own.physical;
-    *ret_opts = own;
-    return ETCD_OK;
+    request.revision = revision;
+    request.physical = own.physical;
+    how.timeout_ms = own.timeout_ms;
+    how.fail_fast = own.fail_fast;
+    return etcd__rpc_start(client, &compact_kind, &request.base, &how, ret_op, reterr);
 }
 
 etcd_status etcd_compact(etcd_client *client, int64_t revision, const etcd_compact_opts *opts, etcd_error *reterr)
 {
-    Etcd__Pb__CompactionRequest request = ETCD__PB__COMPACTION_REQUEST__INIT;
-    etcd_compact_opts own;
-    etcd_status st = compact_request(revision, opts, &own, &request, reterr);
+    etcd_op *op = NULL;
+    etcd_status st =
+        start_compact(client, revision, opts, (struct etcd__rpc_options){.blocking = true}, &op, reterr);
 
-    if (st != ETCD_OK)
-        return st;
-    return etcd__rpc_call(client, &compact_kind, &request.base,
-                          &(struct etcd__rpc_options){.timeout_ms = own.timeout_ms, .fail_fast = own.fail_fast}, NULL,
-                          reterr);
+    return etcd__rpc_finish(st, op, NULL, reterr);
 }
 
 etcd_status etcd_compact_async(etcd_client *client, int64_t revision, const etcd_compact_opts *opts,
                                etcd_op_fn *on_done, void *user_data, etcd_op **ret_op, etcd_error *reterr)
 {
-    Etcd__Pb__CompactionRequest request = ETCD__PB__COMPACTION_REQUEST__INIT;
-    etcd_compact_opts own;
-    etcd_status st = compact_request(revision, opts, &own, &request, reterr);
-
-    if (st != ETCD_OK)
-        return st;
-    return etcd__rpc_start(client, &compact_kind, &request.base,
-                           &(struct etcd__rpc_options){.timeout_ms = own.timeout_ms,
-                                                       .fail_fast = own.fail_fast,
-                                                       .on_done = on_done,
-                                                       .user_data = user_data},
-                           ret_op, reterr);
+    return start_compact(client, revision, opts,
+                         (struct etcd__rpc_options){.on_done = on_done, .user_data = user_data}, ret_op, reterr);
 }

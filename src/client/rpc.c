@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdio.h>
 
 enum {
     HEDGE_MS = 1000,      /* an unanswered repeatable call is tried elsewhere as well */
@@ -32,7 +33,7 @@ struct etcd__rpc {
     uint8_t *request; /* framed */
     size_t request_len;
     int64_t deadline_ms;
-    bool fail_fast, internal, counted;
+    bool fail_fast, counted;
     etcd__rpc_done_fn *done; /* the engine's own calls */
     void *done_user;
 
@@ -409,7 +410,6 @@ static etcd_status new_rpc(struct etcd_client *client, const struct etcd__rpc_ki
     rpc->client = client;
     rpc->kind = kind;
     rpc->fail_fast = options->fail_fast;
-    rpc->internal = options->internal;
     rpc->submit.run = on_submit;
     rpc->deadline.on_expire = on_deadline;
     rpc->step.on_expire = on_step;
@@ -421,9 +421,6 @@ static etcd_status new_rpc(struct etcd_client *client, const struct etcd__rpc_ki
     st = deadline_of(client, options->timeout_ms, &rpc->deadline_ms, reterr);
     if (st == ETCD_OK)
         st = encode(rpc, request, reterr);
-    if (st == ETCD_OK && !rpc->internal && !count(rpc))
-        st = etcd__fail(reterr, ETCD_E_BUSY, "%s: client '%s' has %u calls under way, its limit", kind->method.name,
-                        etcd__client_label(client), client->config.max_outstanding);
     if (st != ETCD_OK) {
         destroy(&rpc->op);
         return st;
@@ -432,22 +429,41 @@ static etcd_status new_rpc(struct etcd_client *client, const struct etcd__rpc_ki
     return ETCD_OK;
 }
 
+static etcd_status check_start(struct etcd_client *client, const struct etcd__rpc_kind *kind, bool blocking,
+                               etcd_error *reterr)
+{
+    etcd_status st = etcd__client_check(client, reterr);
+
+    if (st == ETCD_OK && blocking && etcd__loop_would_deadlock(client->loop))
+        return etcd__fail(reterr, ETCD_E_WOULD_DEADLOCK, "%s: a blocking call inside a callback of the same loop",
+                          kind->method.name);
+    return st;
+}
+
 etcd_status etcd__rpc_start(struct etcd_client *client, const struct etcd__rpc_kind *kind,
                             const ProtobufCMessage *request, const struct etcd__rpc_options *options,
                             struct etcd_op **ret_op, etcd_error *reterr)
 {
     struct etcd__rpc *rpc;
-    etcd_status st = etcd__client_check(client, reterr);
+    etcd_status st = check_start(client, kind, options->blocking, reterr);
 
     if (st == ETCD_OK)
         st = new_rpc(client, kind, request, options, &rpc, reterr);
+    if (st == ETCD_OK && !count(rpc)) {
+        destroy(&rpc->op);
+        st = etcd__fail(reterr, ETCD_E_BUSY, "%s: client '%s' has %u calls under way, its limit", kind->method.name,
+                        etcd__client_label(client), client->config.max_outstanding);
+    }
     if (st != ETCD_OK)
         return st;
     if (ret_op != NULL) {
         etcd__op_ref(&rpc->op);
         *ret_op = &rpc->op;
     }
-    etcd__loop_post(client->loop, &rpc->submit);
+    if (options->blocking)
+        etcd__loop_post_and_pump(client->loop, &rpc->submit);
+    else
+        etcd__loop_post(client->loop, &rpc->submit);
     return ETCD_OK;
 }
 
@@ -467,26 +483,16 @@ static etcd_status wait_for(struct etcd__rpc *rpc, etcd_error *reterr)
     return ETCD_E_DEADLINE;
 }
 
-etcd_status etcd__rpc_call(struct etcd_client *client, const struct etcd__rpc_kind *kind,
-                           const ProtobufCMessage *request, const struct etcd__rpc_options *options,
-                           void **ret_result, etcd_error *reterr)
+etcd_status etcd__rpc_finish(etcd_status started, struct etcd_op *op, void **ret_result, etcd_error *reterr)
 {
-    struct etcd__rpc *rpc;
-    etcd_status st = etcd__client_check(client, reterr);
+    etcd_status st;
 
-    if (st == ETCD_OK && etcd__loop_would_deadlock(client->loop))
-        st = etcd__fail(reterr, ETCD_E_WOULD_DEADLOCK, "%s: a blocking call inside a callback of the same loop",
-                        kind->method.name);
+    if (started != ETCD_OK)
+        return started;
+    st = wait_for(ETCD__CONTAINER(op, struct etcd__rpc, op), reterr);
     if (st == ETCD_OK)
-        st = new_rpc(client, kind, request, options, &rpc, reterr);
-    if (st != ETCD_OK)
-        return st;
-    etcd__op_ref(&rpc->op);
-    etcd__loop_post_and_pump(client->loop, &rpc->submit);
-    st = wait_for(rpc, reterr);
-    if (st == ETCD_OK)
-        st = etcd__op_take(&rpc->op, kind, ret_result, reterr);
-    etcd_op_free(&rpc->op);
+        st = etcd__op_take(op, op->kind, ret_result, reterr);
+    etcd_op_free(op);
     return st;
 }
 
@@ -494,7 +500,7 @@ etcd_status etcd__rpc_run(struct etcd_client *client, const struct etcd__rpc_kin
                           const ProtobufCMessage *request, int64_t timeout_ms, etcd__rpc_done_fn *done, void *user,
                           struct etcd__rpc **ret_rpc, etcd_error *reterr)
 {
-    struct etcd__rpc_options options = {.timeout_ms = timeout_ms, .internal = true};
+    struct etcd__rpc_options options = {.timeout_ms = timeout_ms};
     struct etcd__rpc *rpc;
     etcd_status st;
 

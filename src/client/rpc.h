@@ -29,22 +29,27 @@ struct etcd__rpc_kind {
     void (*free_result)(void *result);
 };
 
+/* How a call is to be made; the user's time limit and fail_fast are in it too. */
 struct etcd__rpc_options {
     int64_t timeout_ms; /* as the user gave it: 0, ETCD_TIMEOUT_NONE or milliseconds */
     bool fail_fast;
-    bool internal;        /* not counted as outstanding, allowed while waits are cancelled */
+    bool blocking;        /* etcd__rpc_finish() follows at once */
     etcd_op_fn *on_done;  /* the user's */
     void *user_data;
 };
 
-/* Checks, encodes, submits. *ret_op (NULL: not wanted) gets a reference for the caller. Any thread. */
+/*
+ * Checks, encodes, submits. *ret_op (NULL: not wanted) gets a reference for the caller. A blocking call is refused with
+ * ETCD_E_WOULD_DEADLOCK in a callback. Any thread.
+ */
 etcd_status etcd__rpc_start(struct etcd_client *client, const struct etcd__rpc_kind *kind,
                             const ProtobufCMessage *request, const struct etcd__rpc_options *options,
                             struct etcd_op **ret_op, etcd_error *reterr);
-/* The blocking form: start, wait, take. ret_result NULL: not wanted. Not from a callback. */
-etcd_status etcd__rpc_call(struct etcd_client *client, const struct etcd__rpc_kind *kind,
-                           const ProtobufCMessage *request, const struct etcd__rpc_options *options,
-                           void **ret_result, etcd_error *reterr);
+/*
+ * The rest of a blocking call: waits for what etcd__rpc_start() began (`started` is what it returned), takes the result - *ret_result, NULL: not
+ * wanted - and frees the operation.
+ */
+etcd_status etcd__rpc_finish(etcd_status started, struct etcd_op *op, void **ret_result, etcd_error *reterr);
 
 /*
  * For the client's own use, engine only: `done` runs in the engine, once, from a later turn, with the operation's outcome; it owns `result`.

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "client/client.h"
+
+#include "base/buf.h"
+#include "client/options.h"
+#include "client/ready.h"
+#include "client/rpc.h"
+#include "etcdc/version.h"
+
+#include <string.h>
+
+const char *etcd_version(void)
+{
+    return ETCDC_VERSION;
+}
+
+/* ---- references --------------------------------------------------------------------------------------- */
+
+void etcd__client_ref(struct etcd_client *client)
+{
+    (void)atomic_fetch_add_explicit(&client->refs, 1, memory_order_relaxed);
+}
+
+static void destroy(struct etcd_client *client)
+{
+    struct etcd_loop *loop = client->loop;
+
+    etcd__config_deinit(&client->config);
+    etcd__free(client->shared.endpoints);
+    (void)pthread_mutex_destroy(&client->shared.mutex);
+    etcd__free(client);
+    etcd__loop_unref(loop);
+}
+
+void etcd__client_unref(struct etcd_client *client)
+{
+    if (atomic_fetch_sub_explicit(&client->refs, 1, memory_order_acq_rel) == 1)
+        destroy(client);
+}
+
+etcd_status etcd__client_check(const struct etcd_client *client, etcd_error *reterr)
+{
+    if (client == NULL)
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "client is NULL");
+    if (atomic_load_explicit(&((struct etcd_client *)(uintptr_t)client)->closed, memory_order_acquire))
+        return etcd__fail(reterr, ETCD_E_CLOSED, "client '%s' is closed", etcd__client_label(client));
+    return etcd__loop_usable(client->loop, reterr);
+}
+
+etcd_status etcd__client_password(const struct etcd_client *client, struct etcd__secret *ret_password,
+                                  etcd_error *reterr)
+{
+    return etcd__config_password(&client->config, ret_password, reterr);
+}
+
+/* ---- endpoints in use --------------------------------------------------------------------------------- */
+
+static bool share_endpoints(struct etcd_client *client, const struct etcd__endpoint *endpoints, size_t count)
+{
+    struct etcd__buf text;
+    char *copy = NULL;
+    bool ok = true;
+
+    etcd__buf_init(&text, 0);
+    for (size_t i = 0; i < count && ok; i++)
+        ok = etcd__buf_printf(&text, "%s%s", i == 0 ? "" : ",", endpoints[i].text);
+    if (ok)
+        copy = etcd__memdup(etcd__buf_front(&text), etcd__buf_len(&text));
+    etcd__buf_deinit(&text);
+    if (copy == NULL)
+        return false;
+    (void)pthread_mutex_lock(&client->shared.mutex);
+    etcd__free(client->shared.endpoints);
+    client->shared.endpoints = copy;
+    (void)pthread_mutex_unlock(&client->shared.mutex);
+    return true;
+}
+
+etcd_status etcd__client_use_endpoints(struct etcd_client *client, const struct etcd__endpoint *endpoints, size_t count,
+                                       etcd_error *reterr)
+{
+    etcd_status st = etcd__channel_set_endpoints(client->channel, endpoints, count, reterr);
+
+    if (st == ETCD_OK && !share_endpoints(client, endpoints, count))
+        st = etcd__fail_memory(reterr);
+    return st;
+}
+
+/* Once for each client, whatever its endpoints are. */
+static void warn_of_clear_text(const struct etcd_client *client)
+{
+    const struct etcd__client_config *config = &client->config;
+
+    if (config->username == NULL)
+        return;
+    for (size_t i = 0; i < config->endpoint_count; i++) {
+        const struct etcd__endpoint *endpoint = &config->endpoints[i];
+
+        if (!etcd__config_uses_tls(config, endpoint) && !etcd__endpoint_is_local(endpoint)) {
+            etcd__log(&client->log, ETCD_LOG_WARN, "auth",
+                      "client '%s' sends its credentials in clear to %s: use https://", config->name, endpoint->text);
+            return;
+        }
+    }
+}
+
+/* ---- opening ------------------------------------------------------------------------------------------ */
+
+static void on_endpoint(void *user, const struct etcd__endpoint *endpoint, const etcd_error *err)
+{
+    struct etcd_client *client = user;
+
+    if (err == NULL) {
+        etcd__log(&client->log, ETCD_LOG_INFO, "connect", "client '%s': connected to %s",
+                  etcd__client_label(client), endpoint->text);
+        etcd__ready_notify(client);
+    } else {
+        etcd__log(&client->log, ETCD_LOG_INFO, "connect", "client '%s': %s: %s", etcd__client_label(client),
+                  endpoint->text, err->message);
+    }
+}
+
+static etcd_status make_tls(struct etcd_client *client, etcd_error *reterr)
+{
+    const struct etcd__client_config *config = &client->config;
+    struct etcd__tls_options options = {
+        .ca_file = config->ca_file,
+        .cert_file = config->cert_file,
+        .key_file = config->key_file,
+        .server_name = config->server_name,
+        .insecure_skip_verify = config->insecure_skip_verify,
+    };
+    bool needed = config->has_tls;
+
+    for (size_t i = 0; i < config->endpoint_count; i++)
+        needed = needed || config->endpoints[i].tls == ETCD__TLS_ALWAYS;
+    return needed ? etcd__tls_new(&options, &client->tls, reterr) : ETCD_OK;
+}
+
+static etcd_status make_channel(struct etcd_client *client, etcd_error *reterr)
+{
+    const struct etcd__client_config *config = &client->config;
+    struct etcd__channel_config channel = {
+        .reactor = etcd__client_reactor(client),
+        .resolver = client->loop->resolver,
+        .tls = client->tls,
+        .tls_by_default = config->has_tls,
+        .log = client->log,
+        .user_agent = "etcdc/" ETCDC_VERSION,
+        .dial_timeout_ms = config->dial_timeout_ms,
+        .keepalive_time_ms = config->keepalive_time_ms,
+        .keepalive_timeout_ms = config->keepalive_timeout_ms,
+        .on_endpoint = on_endpoint,
+        .user = client,
+    };
+    etcd_status st = etcd__channel_new(&channel, &client->channel, reterr);
+
+    if (st == ETCD_OK)
+        st = etcd__client_use_endpoints(client, config->endpoints, config->endpoint_count, reterr);
+    return st;
+}
+
+struct opening {
+    struct etcd_client *client;
+    etcd_error *reterr;
+    etcd_status status;
+};
+
+/* Runs in the engine: the channel is its property from the first moment. */
+static void open_in_engine(void *arg)
+{
+    struct opening *opening = arg;
+    struct etcd_client *client = opening->client;
+
+    opening->status = make_tls(client, opening->reterr);
+    if (opening->status == ETCD_OK)
+        opening->status = make_channel(client, opening->reterr);
+    if (opening->status != ETCD_OK) {
+        etcd__error_prefix(opening->reterr, "client '%s'", etcd__client_label(client));
+        etcd__channel_free(client->channel);
+        etcd__tls_unref(client->tls);
+        client->torn_down = true;
+        return;
+    }
+    etcd__auth_init(&client->auth, client, client->config.username != NULL);
+    etcd__watch_hub_init(&client->watches, client);
+    etcd__lessor_init(&client->lessor, client);
+    etcd__sync_start(&client->sync, client, client->config.auto_sync_interval_ms);
+    warn_of_clear_text(client);
+}
+
+static etcd_status check_log(const etcd_client_opts *opts, etcd_error *reterr)
+{
+    if ((unsigned)opts->log_level > ETCD_LOG_ERROR)
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "log_level is %d", (int)opts->log_level);
+    return ETCD_OK;
+}
+
+static etcd_status open_client(struct etcd_client *client, const etcd_client_opts *opts, etcd_error *reterr)
+{
+    struct opening opening = {.client = client, .reterr = reterr};
+    etcd_status st = etcd__config_make(opts, &client->config, reterr);
+
+    if (st == ETCD_OK)
+        st = check_log(opts, reterr);
+    if (st != ETCD_OK)
+        return st;
+    client->log = (struct etcd__log){
+        .fn = opts->log_fn,
+        .user_data = opts->log_user_data,
+        .level = opts->log_level == ETCD_LOG_DEFAULT ? ETCD_LOG_INFO : opts->log_level,
+    };
+    if (opts->loop != NULL) {
+        st = etcd__loop_usable(opts->loop, reterr);
+        if (st != ETCD_OK)
+            return st;
+        client->loop = etcd__loop_ref(opts->loop);
+    } else {
+        st = etcd_loop_new(NULL, &client->loop, reterr);
+        if (st != ETCD_OK)
+            return st;
+    }
+    etcd__loop_run(client->loop, open_in_engine, &opening);
+    return opening.status;
+}
+
+etcd_status etcd_client_open(const etcd_client_opts *opts, etcd_client **ret_client, etcd_error *reterr)
+{
+    etcd_client_opts own = ETCD_CLIENT_OPTS_INIT;
+    struct etcd_client *client;
+    etcd_status st = etcd__opts_import(&own, sizeof(own), opts, "client", reterr);
+
+    if (st != ETCD_OK)
+        return st;
+    if (ret_client == NULL)
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "client: ret_client is NULL");
+    client = ETCD__NEW(struct etcd_client);
+    if (client == NULL)
+        return etcd__fail_memory(reterr);
+    atomic_init(&client->refs, 1);
+    etcd__list_init(&client->rpcs);
+    etcd__list_init(&client->ready_waiters);
+    (void)pthread_mutex_init(&client->shared.mutex, NULL);
+    st = open_client(client, &own, reterr);
+    if (st != ETCD_OK)
+        etcd__client_unref(client);
+    else
+        *ret_client = client;
+    return st;
+}
+
+/* ---- closing ------------------------------------------------------------------------------------------ */
+
+static void close_in_engine(void *arg)
+{
+    struct etcd_client *client = arg;
+
+    if (client->torn_down)
+        return;
+    client->torn_down = true;
+    etcd__log(&client->log, ETCD_LOG_INFO, "client", "client '%s': closed", etcd__client_label(client));
+    etcd__sync_stop(&client->sync);
+    etcd__watch_hub_end_all(&client->watches, ETCD_E_CLOSED);
+    etcd__lessor_close(&client->lessor);
+    etcd__ready_close_all(client);
+    etcd__rpc_close_all(client);
+    etcd__auth_close(&client->auth, ETCD_E_CLOSED);
+    etcd__channel_free(client->channel);
+    client->channel = NULL;
+    etcd__tls_unref(client->tls);
+    client->tls = NULL;
+}
+
+etcd_status etcd_client_close(etcd_client *client, etcd_error *reterr)
+{
+    if (client == NULL)
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "client is NULL");
+    atomic_store_explicit(&client->closed, true, memory_order_release);
+    if (etcd__loop_usable(client->loop, NULL) == ETCD_OK)
+        etcd__loop_run(client->loop, close_in_engine, client);
+    return ETCD_OK;
+}
+
+void etcd_client_free(etcd_client *client)
+{
+    if (client == NULL)
+        return;
+    (void)etcd_client_close(client, NULL);
+    etcd__client_unref(client);
+}
+
+static void cancel_waits_in_engine(void *arg)
+{
+    struct etcd_client *client = arg;
+
+    if (!client->torn_down)
+        etcd__watch_hub_end_all(&client->watches, ETCD_E_CANCELLED);
+}
+
+void etcd_client_cancel_waits(etcd_client *client)
+{
+    if (client == NULL || etcd__client_check(client, NULL) != ETCD_OK)
+        return;
+    atomic_store_explicit(&client->waits_cancelled, true, memory_order_release);
+    etcd__loop_run(client->loop, cancel_waits_in_engine, client);
+}
+
+/* ---- looking at it ------------------------------------------------------------------------------------ */
+
+const char *etcd_client_name(const etcd_client *client)
+{
+    return client == NULL ? "" : client->config.name;
+}
+
+etcd_drive etcd_client_drive(const etcd_client *client)
+{
+    return client->loop->drive;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The effective options as text. Secrets appear as "set" or "not set", never themselves. */
+#include "base/buf.h"
+#include "client/client.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static void add_time(struct etcd__buf *text, const char *name, int64_t ms)
+{
+    if (ms == INT64_MAX)
+        (void)etcd__buf_printf(text, "%s: none\n", name);
+    else
+        (void)etcd__buf_printf(text, "%s: %" PRId64 " ms\n", name, ms);
+}
+
+static void add_optional(struct etcd__buf *text, const char *name, const char *value)
+{
+    (void)etcd__buf_printf(text, "%s: %s\n", name, value == NULL ? "none" : value);
+}
+
+static void add_endpoints(struct etcd__buf *text, const struct etcd__client_config *config)
+{
+    (void)etcd__buf_printf(text, "endpoints: ");
+    for (size_t i = 0; i < config->endpoint_count; i++)
+        (void)etcd__buf_printf(text, "%s%s", i == 0 ? "" : ",", config->endpoints[i].text);
+    (void)etcd__buf_printf(text, "\n");
+}
+
+static void add_tls(struct etcd__buf *text, const struct etcd__client_config *config)
+{
+    (void)etcd__buf_printf(text, "tls: %s\n", config->has_tls ? "on" : "as the endpoint's scheme says");
+    if (!config->has_tls)
+        return;
+    add_optional(text, "tls.ca_file", config->ca_file);
+    add_optional(text, "tls.cert_file", config->cert_file);
+    add_optional(text, "tls.key_file", config->key_file);
+    add_optional(text, "tls.server_name", config->server_name);
+    (void)etcd__buf_printf(text, "tls.insecure_skip_verify: %s\n", config->insecure_skip_verify ? "true" : "false");
+}
+
+static void describe(const struct etcd_client *client, struct etcd__buf *text)
+{
+    const struct etcd__client_config *config = &client->config;
+
+    (void)etcd__buf_printf(text, "name: %s\n", config->name);
+    add_endpoints(text, config);
+    add_time(text, "dial_timeout", config->dial_timeout_ms);
+    add_time(text, "timeout", config->timeout_ms);
+    add_optional(text, "username", config->username);
+    (void)etcd__buf_printf(text, "password: %s\n", config->username == NULL ? "not set" : "set");
+    if (config->auto_sync_interval_ms == 0)
+        (void)etcd__buf_printf(text, "auto_sync_interval: off\n");
+    else
+        add_time(text, "auto_sync_interval", config->auto_sync_interval_ms);
+    (void)etcd__buf_printf(text, "max_send: %zu bytes\nmax_recv: %zu bytes\n", config->max_send_bytes,
+                           config->max_recv_bytes);
+    add_time(text, "keepalive_time", config->keepalive_time_ms);
+    add_time(text, "keepalive_timeout", config->keepalive_timeout_ms);
+    (void)etcd__buf_printf(text, "max_outstanding: %" PRIu32 "\n", config->max_outstanding);
+    add_tls(text, config);
+    (void)etcd__buf_printf(text, "drive: %s\n", client->loop->drive == ETCD_DRIVE_THREAD ? "thread" : "caller");
+}
+
+/* Copies what fits, with a NUL. */
+static size_t give(char *dst, size_t size, const void *text, size_t len)
+{
+    size_t part = size == 0 ? 0 : len < size - 1 ? len : size - 1;
+
+    if (part > 0)
+        memcpy(dst, text, part);
+    if (size > 0)
+        dst[part] = '\0';
+    return len;
+}
+
+size_t etcd_client_describe(const etcd_client *client, char *dst, size_t size)
+{
+    struct etcd__buf text;
+    size_t len;
+
+    etcd__buf_init(&text, 0);
+    if (client != NULL)
+        describe(client, &text);
+    len = give(dst, size, etcd__buf_front(&text), etcd__buf_len(&text));
+    etcd__buf_deinit(&text);
+    return len;
+}
+
+size_t etcd_client_endpoints(const etcd_client *client, char *dst, size_t size)
+{
+    struct etcd_client *own = (struct etcd_client *)(uintptr_t)client; /* for its mutex */
+    size_t len;
+
+    if (client == NULL)
+        return give(dst, size, "", 0);
+    (void)pthread_mutex_lock(&own->shared.mutex);
+    len = give(dst, size, own->shared.endpoints, strlen(own->shared.endpoints));
+    (void)pthread_mutex_unlock(&own->shared.mutex);
+    return len;
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "client/options.h"
+
+#include "base/str.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    DEFAULT_DIAL_TIMEOUT_MS = 5000,
+    DEFAULT_TIMEOUT_MS = 5000,
+    DEFAULT_KEEPALIVE_TIME_MS = 10000,    /* also the least: etcd punishes pings below 5 s */
+    DEFAULT_KEEPALIVE_TIMEOUT_MS = 5000,
+    DEFAULT_MAX_SEND_BYTES = 2 * 1024 * 1024,
+    DEFAULT_MAX_OUTSTANDING = 100000,
+    NAME_MAX_LEN = 255,
+};
+
+static const size_t default_max_recv_bytes = INT32_MAX;
+
+/* ---- strings and numbers ------------------------------------------------------------------------------- */
+
+static etcd_status copy_text(const char *text, char **ret_copy, etcd_error *reterr)
+{
+    if (text == NULL)
+        return ETCD_OK;
+    *ret_copy = etcd__strdup(text);
+    return *ret_copy == NULL ? etcd__fail_memory(reterr) : ETCD_OK;
+}
+
+/* A time in milliseconds: 0 is the default. */
+static etcd_status take_time(const char *name, int64_t value, int64_t by_default, int64_t *ret, etcd_error *reterr)
+{
+    if (value < 0)
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "%s is %" PRId64 ": it must be positive", name, value);
+    *ret = value == 0 ? by_default : value;
+    return ETCD_OK;
+}
+
+static etcd_status take_times(const etcd_client_opts *opts, struct etcd__client_config *config, etcd_error *reterr)
+{
+    const struct {
+        const char *name;
+        int64_t value, by_default;
+        int64_t *ret;
+    } times[] = {
+        {"dial_timeout_ms", opts->dial_timeout_ms, DEFAULT_DIAL_TIMEOUT_MS, &config->dial_timeout_ms},
+        {"timeout_ms", opts->timeout_ms, DEFAULT_TIMEOUT_MS, &config->timeout_ms},
+        {"auto_sync_interval_ms", opts->auto_sync_interval_ms, 0, &config->auto_sync_interval_ms},
+        {"keepalive_time_ms", opts->keepalive_time_ms, DEFAULT_KEEPALIVE_TIME_MS, &config->keepalive_time_ms},
+        {"keepalive_timeout_ms", opts->keepalive_timeout_ms, DEFAULT_KEEPALIVE_TIMEOUT_MS,
+         &config->keepalive_timeout_ms},
+    };
+    etcd_status st = ETCD_OK;
+
+    for (size_t i = 0; i < ETCD__COUNT(times) && st == ETCD_OK; i++)
+        st = take_time(times[i].name, times[i].value, times[i].by_default, times[i].ret, reterr);
+    if (st == ETCD_OK && config->keepalive_time_ms < DEFAULT_KEEPALIVE_TIME_MS)
+        st = etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT,
+                        "keepalive_time_ms is %" PRId64 ": the least is %d, servers cut off whoever pings more often",
+                        config->keepalive_time_ms, DEFAULT_KEEPALIVE_TIME_MS);
+    return st;
+}
+
+static etcd_status take_sizes(const etcd_client_opts *opts, struct etcd__client_config *config, etcd_error *reterr)
+{
+    config->max_send_bytes = opts->max_send_bytes == 0 ? DEFAULT_MAX_SEND_BYTES : opts->max_send_bytes;
+    config->max_recv_bytes = opts->max_recv_bytes == 0 ? default_max_recv_bytes : opts->max_recv_bytes;
+    config->max_outstanding = opts->max_outstanding == 0 ? DEFAULT_MAX_OUTSTANDING : opts->max_outstanding;
+    if (opts->max_send_bytes > UINT32_MAX || opts->max_recv_bytes > UINT32_MAX)
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "max_%s_bytes is %zu: gRPC messages end at %" PRIu32 " bytes",
+                          opts->max_send_bytes > UINT32_MAX ? "send" : "recv",
+                          opts->max_send_bytes > UINT32_MAX ? opts->max_send_bytes : opts->max_recv_bytes, UINT32_MAX);
+    if (opts->max_send_bytes != 0 && opts->max_recv_bytes != 0 && opts->max_send_bytes > opts->max_recv_bytes)
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "max_send_bytes is %zu, above max_recv_bytes, which is %zu",
+                          opts->max_send_bytes, opts->max_recv_bytes);
+    return ETCD_OK;
+}
+
+static etcd_status take_name(const etcd_client_opts *opts, struct etcd__client_config *config, etcd_error *reterr)
+{
+    const char *name = opts->name == NULL ? "etcd" : opts->name;
+
+    if (name[0] == '\0' || strlen(name) > NAME_MAX_LEN || !etcd__utf8_valid(name, strlen(name)))
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "name: 1 to %d bytes of UTF-8 are needed", NAME_MAX_LEN);
+    return copy_text(name, &config->name, reterr);
+}
+
+/* ---- endpoints ---------------------------------------------------------------------------------------- */
+
+static size_t list_length(const char *const *list)
+{
+    size_t count = 0;
+
+    while (list[count] != NULL)
+        count++;
+    return count;
+}
+
+static etcd_status take_endpoints(const etcd_client_opts *opts, struct etcd__client_config *config,
+                                  etcd_error *reterr)
+{
+    static const char *const by_default[] = {"localhost:2379", NULL};
+    const char *const *list = opts->endpoints == NULL ? by_default : opts->endpoints;
+    size_t count = list_length(list);
+
+    if (count == 0)
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "endpoints: the list is empty");
+    config->endpoints = etcd__calloc(count, sizeof(*config->endpoints));
+    if (config->endpoints == NULL)
+        return etcd__fail_memory(reterr);
+    for (size_t i = 0; i < count; i++) {
+        etcd_status st = etcd__endpoint_parse(list[i], &config->endpoints[i], reterr);
+
+        if (st != ETCD_OK) {
+            etcd__error_prefix(reterr, "endpoints[%zu]", i);
+            return st;
+        }
+        config->endpoint_count++;
+    }
+    return ETCD_OK;
+}
+
+bool etcd__config_uses_tls(const struct etcd__client_config *config, const struct etcd__endpoint *endpoint)
+{
+    return endpoint->tls == ETCD__TLS_ALWAYS || (endpoint->tls == ETCD__TLS_IF_CONFIGURED && config->has_tls);
+}
+
+bool etcd__endpoint_is_local(const struct etcd__endpoint *endpoint)
+{
+    return endpoint->is_unix || strcmp(endpoint->host, "localhost") == 0 || strcmp(endpoint->host, "::1") == 0 ||
+           (endpoint->is_address && strncmp(endpoint->host, "127.", 4) == 0);
+}
+
+/* ---- TLS ---------------------------------------------------------------------------------------------- */
+
+static etcd_status take_tls(const etcd_client_opts *opts, struct etcd__client_config *config, etcd_error *reterr)
+{
+    etcd_tls_opts own = ETCD_TLS_OPTS_INIT;
+    etcd_status st = etcd__opts_import(&own, sizeof(own), opts->tls, "tls", reterr);
+
+    if (st != ETCD_OK || opts->tls == NULL)
+        return st;
+    config->has_tls = true;
+    config->insecure_skip_verify = own.insecure_skip_verify;
+    if ((own.cert_file == NULL) != (own.key_file == NULL))
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "tls: %s is set without %s",
+                          own.cert_file != NULL ? "cert_file" : "key_file",
+                          own.cert_file != NULL ? "key_file" : "cert_file");
+    st = copy_text(own.ca_file, &config->ca_file, reterr);
+    if (st == ETCD_OK)
+        st = copy_text(own.cert_file, &config->cert_file, reterr);
+    if (st == ETCD_OK)
+        st = copy_text(own.key_file, &config->key_file, reterr);
+    if (st == ETCD_OK)
+        st = copy_text(own.server_name, &config->server_name, reterr);
+    return st;
+}
+
+/* ---- credentials -------------------------------------------------------------------------------------- */
+
+static etcd_status read_env(const char *name, struct etcd__secret *ret_secret, etcd_error *reterr)
+{
+    const char *value = getenv(name);
+
+    if (value == NULL)
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "password: the environment variable %s is not set", name);
+    return etcd__secret_set(ret_secret, value, strlen(value)) ? ETCD_OK : etcd__fail_memory(reterr);
+}
+
+static etcd_status read_file(const char *path, struct etcd__secret *ret_secret, etcd_error *reterr)
+{
+    int err = etcd__secret_read_file(ret_secret, path);
+
+    if (err == 0)
+        return ETCD_OK;
+    (void)etcd__fail(reterr, ETCD_E_IO, "password: cannot read %s: %s", path, strerror(-err));
+    if (reterr != NULL)
+        reterr->sys_errno = -err;
+    return ETCD_E_IO;
+}
+
+static etcd_status read_source(const struct etcd__client_config *config, struct etcd__secret *ret_password,
+                               etcd_error *reterr)
+{
+    const struct etcd__secret *ref = &config->password;
+
+    switch (config->password_kind) {
+    case ETCD_SECRET_KIND_TEXT:
+        return etcd__secret_set(ret_password, ref->data, ref->len) ? ETCD_OK : etcd__fail_memory(reterr);
+    case ETCD_SECRET_KIND_ENV:
+        return read_env(ref->data, ret_password, reterr);
+    default:
+        return read_file(ref->data, ret_password, reterr);
+    }
+}
+
+etcd_status etcd__config_password(const struct etcd__client_config *config, struct etcd__secret *ret_password,
+                                  etcd_error *reterr)
+{
+    static const char *const sources[] = {
+        [ETCD_SECRET_KIND_TEXT] = "the text",
+        [ETCD_SECRET_KIND_ENV] = "the environment variable ",
+        [ETCD_SECRET_KIND_FILE] = "the file ",
+    };
+    etcd_status st = read_source(config, ret_password, reterr);
+
+    if (st != ETCD_OK)
+        return st;
+    if (ret_password->len == 0 || memchr(ret_password->data, 0, ret_password->len) != NULL) {
+        st = etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "password: %s%s %s", sources[config->password_kind],
+                        config->password_kind == ETCD_SECRET_KIND_TEXT ? "" : config->password.data,
+                        ret_password->len == 0 ? "is empty" : "has a zero byte in it");
+        etcd__secret_clear(ret_password);
+    }
+    return st;
+}
+
+static etcd_status take_credentials(const etcd_client_opts *opts, struct etcd__client_config *config,
+                                    etcd_error *reterr)
+{
+    bool user = opts->username != NULL && opts->username[0] != '\0';
+    bool password = opts->password.kind != ETCD_SECRET_KIND_NONE;
+    struct etcd__secret probe = {0};
+    etcd_status st;
+
+    if ((unsigned)opts->password.kind > ETCD_SECRET_KIND_FILE)
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "password: its kind is %d", (int)opts->password.kind);
+    if (user != password)
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "%s is set without %s", user ? "username" : "password",
+                          user ? "password" : "username");
+    if (!user)
+        return ETCD_OK;
+    if (opts->password.ref == NULL)
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "password: its source is NULL");
+    st = copy_text(opts->username, &config->username, reterr);
+    if (st != ETCD_OK)
+        return st;
+    config->password_kind = opts->password.kind;
+    if (!etcd__secret_set(&config->password, opts->password.ref, strlen(opts->password.ref)))
+        return etcd__fail_memory(reterr);
+    st = etcd__config_password(config, &probe, reterr);
+    etcd__secret_clear(&probe);
+    return st;
+}
+
+/* ---- all of it ---------------------------------------------------------------------------------------- */
+
+static etcd_status take_all(const etcd_client_opts *opts, struct etcd__client_config *config, etcd_error *reterr)
+{
+    static etcd_status (*const parts[])(const etcd_client_opts *, struct etcd__client_config *, etcd_error *) = {
+        take_name, take_times, take_sizes, take_endpoints, take_tls, take_credentials,
+    };
+    etcd_status st = ETCD_OK;
+
+    for (size_t i = 0; i < ETCD__COUNT(parts) && st == ETCD_OK; i++)
+        st = parts[i](opts, config, reterr);
+    return st;
+}
+
+etcd_status etcd__config_make(const etcd_client_opts *opts, struct etcd__client_config *config, etcd_error *reterr)
+{
+    etcd_status st = take_all(opts, config, reterr);
+
+    if (st != ETCD_OK && st != ETCD_E_NO_MEMORY)
+        etcd__error_prefix(reterr, "client '%s'", config->name == NULL ? "" : config->name);
+    return st;
+}
+
+void etcd__config_deinit(struct etcd__client_config *config)
+{
+    for (size_t i = 0; i < config->endpoint_count; i++)
+        etcd__endpoint_deinit(&config->endpoints[i]);
+    etcd__free(config->endpoints);
+    etcd__free(config->name);
+    etcd__free(config->username);
+    etcd__secret_clear(&config->password);
+    etcd__free(config->ca_file);
+    etcd__free(config->cert_file);
+    etcd__free(config->key_file);
+    etcd__free(config->server_name);
+}

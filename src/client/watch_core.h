@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One watch, and what the parts of the watch code say to each other.
+ *
+ *   NEW -> LEARNING -> QUEUED -> CREATING -> ACTIVE      (with a start revision, LEARNING is left out)
+ *              QUEUED, CREATING, ACTIVE -> QUEUED        the stream broke: again from next_revision
+ *              CREATING, ACTIVE -> RESTING -> QUEUED     refused or ended in passing
+ *              ACTIVE -> LAGGING -> QUEUED               its reader is slow: off the shared stream, later on one of its own
+ *              any -> ENDED
+ *
+ * What was delivered is everything before next_revision, always whole revisions; the carry holds a revision that
+ * is not whole yet and is thrown away when the stream breaks. References: the user's, and one for posted work.
+ */
+#ifndef ETCD__CLIENT_WATCH_CORE_H
+#define ETCD__CLIENT_WATCH_CORE_H
+
+#include "client/client.h"
+#include "client/watch_queue.h"
+
+enum etcd__watch_state {
+    ETCD__WATCH_NEW,
+    ETCD__WATCH_LEARNING,
+    ETCD__WATCH_QUEUED,
+    ETCD__WATCH_CREATING,
+    ETCD__WATCH_ACTIVE,
+    ETCD__WATCH_RESTING,
+    ETCD__WATCH_LAGGING,
+    ETCD__WATCH_ENDED,
+};
+
+struct etcd__watch_read;
+struct etcd__watch_stream;
+
+struct etcd_watch {
+    struct etcd_client *client; /* referenced */
+    struct etcd__watch_queue queue;
+    struct etcd__callback callback; /* push */
+    struct etcd__work work;
+    atomic_uint todo; /* what the work is to do: TODO_... in watch.c */
+    atomic_int refs;
+    etcd_watch_fn *on_events;
+    void *user_data;
+    bool *gone;          /* while on_events runs: set when the watch is closed inside */
+    bool told_end;       /* on_events had its final call */
+
+    /* Constant. */
+    bool prev_kv, no_put, no_delete, progress, no_fragment;
+    etcd_bytes key, range_end; /* behind this struct */
+
+    /* Engine. */
+    uint8_t state;     /* enum etcd__watch_state */
+    uint8_t failures;  /* in a row, for the pause */
+    uint8_t logins;    /* creates in a row that were told to log in */
+    uint8_t too_large; /* answers in a row that were too large */
+    bool created_once; /* for the log */
+    struct etcd__node in_hub;
+    struct etcd__node place; /* in the list of a read, a stream or the resting */
+    union {
+        struct etcd__watch_read *read;     /* LEARNING; NULL: a newcomer */
+        struct etcd__watch_stream *stream; /* QUEUED, CREATING, ACTIVE */
+        int64_t due_ms;                    /* RESTING */
+    } at;
+    int64_t id;            /* on the stream */
+    int64_t next_revision; /* nothing before it will be delivered (again); 0: to be learned */
+    struct etcd_events *carry;
+};
+
+/* ---- watch_state.c: what happens to a watch ----------------------------------------------------------- */
+
+void etcd__watch_start(struct etcd_watch *watch);
+/* A server had this revision after the watch was opened. */
+void etcd__watch_learned(struct etcd_watch *watch, int64_t revision);
+void etcd__watch_created(struct etcd_watch *watch);
+/* The answer to the create was a refusal. It is off the stream already, which used this token. */
+void etcd__watch_refused(struct etcd_watch *watch, const char *reason, uint64_t token_generation);
+/* The server ended the watch. It is off the stream already. */
+void etcd__watch_canceled(struct etcd_watch *watch, const struct etcd__wire_watch *head);
+/* Events, or how far the watch is. Takes the batch over. */
+void etcd__watch_received(struct etcd_watch *watch, const struct etcd__wire_watch *head, struct etcd_events *events);
+/* The stream broke; the watch is still on it. Returns false when the watch does not want to be created again now. */
+bool etcd__watch_broken(struct etcd_watch *watch);
+/* The reader has caught up. */
+void etcd__watch_drained(struct etcd_watch *watch);
+/* Ends it, wherever it is; once. `err` may be NULL. */
+void etcd__watch_end(struct etcd_watch *watch, etcd_status status, const etcd_error *err);
+
+/* ---- watch_learn.c ------------------------------------------------------------------------------------ */
+
+void etcd__watch_learn(struct etcd_watch *watch);
+/* Takes a LEARNING watch out. */
+void etcd__watch_unlearn(struct etcd_watch *watch);
+void etcd__watch_learn_init(struct etcd__watch_hub *hub);
+
+/* ---- watch_hub.c -------------------------------------------------------------------------------------- */
+
+/* Queues the watch on the shared stream, or on one of its own. Ends it when there is no memory. */
+void etcd__watch_place(struct etcd_watch *watch);
+void etcd__watch_place_alone(struct etcd_watch *watch);
+/* Places it after a pause that grows with its failures. */
+void etcd__watch_rest(struct etcd_watch *watch);
+/* 0, then 50 ms growing by 1.6 up to 2 s, with 20 % chance. */
+int64_t etcd__watch_pause_ms(struct etcd__reactor *reactor, unsigned failures);
+/* The failure is the cluster's state and passes by itself. */
+bool etcd__watch_passing(etcd_status status);
+
+/* Fills the error with the watch's key in front of the text. */
+etcd_status etcd__watch_fail(etcd_error *reterr, const struct etcd_watch *watch, etcd_status status, const char *text);
+
+#endif
