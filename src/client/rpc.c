@@ -222,6 +222,21 @@ static bool may_repeat(const struct etcd__rpc *rpc, enum etcd__remedy remedy)
     return remedy == ETCD__REMEDY_REPEAT || (remedy == ETCD__REMEDY_RETRY && rpc->kind->repeatable);
 }
 
+/* The refusal is about our own earlier attempt, whose answer was lost or is still to come. */
+static bool was_done_before(const struct etcd__rpc *rpc, const struct attempt *attempt, etcd_status status)
+{
+    return status != ETCD_OK && status == rpc->kind->done_before && (rpc->maybe_sent || other_alive(rpc, attempt));
+}
+
+static void complete_done_before(struct etcd__rpc *rpc)
+{
+    rpc->decoded = ETCD_OK;
+    if (rpc->kind->decode_request != NULL)
+        rpc->decoded = rpc->kind->decode_request(rpc->request + ETCD__FRAME_HEADER, rpc->request_len - ETCD__FRAME_HEADER,
+                                                 &rpc->op.result, &rpc->op.error);
+    answered(rpc);
+}
+
 static void failed(struct etcd__rpc *rpc, struct attempt *attempt, const struct etcd__call_end *end)
 {
     struct etcd__verdict verdict = etcd__verdict_of(end);
@@ -233,6 +248,10 @@ static void failed(struct etcd__rpc *rpc, struct attempt *attempt, const struct 
     if (end->from_server && subchannel != NULL &&
         (verdict.remedy == ETCD__REMEDY_RETRY || verdict.remedy == ETCD__REMEDY_REPEAT))
         etcd__channel_set_aside(rpc->client->channel, subchannel, SET_ASIDE_MS);
+    if (was_done_before(rpc, attempt, verdict.status)) {
+        complete_done_before(rpc);
+        return;
+    }
     if (other_alive(rpc, attempt))
         return;
     rpc->avoid = subchannel;

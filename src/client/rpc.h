@@ -27,6 +27,12 @@ struct etcd__rpc_kind {
     /* Makes the result from the answer. ETCD_E_PROTOCOL, ETCD_E_NO_MEMORY. */
     etcd_status (*decode)(const uint8_t *data, size_t len, void **ret_result, etcd_error *reterr);
     void (*free_result)(void *result);
+    /*
+     * What a repeated attempt is refused with when an earlier one was carried out ("exists", "not found"); ETCD_OK: nothing
+     * says so. The call has succeeded then; `decode_request` (NULL: no result) makes the result from what was asked for.
+     */
+    etcd_status done_before;
+    etcd_status (*decode_request)(const uint8_t *data, size_t len, void **ret_result, etcd_error *reterr);
 };
 
 /* How a call is to be made; the user's time limit and fail_fast are in it too. */
