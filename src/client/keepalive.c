@@ -106,7 +106,8 @@ static void expired(struct etcd__lease *lease)
     const etcd_error *last = &lease->stream->last;
     etcd_error err;
 
-    (void)etcd__fail(&err, ETCD_E_LEASE_LOST, "client '%s': lease %016" PRIx64 " expired: no renewal was answered in time%s%s",
+    (void)etcd__fail(&err, ETCD_E_LEASE_LOST,
+                     "client '%s': lease %016" PRIx64 " expired: no renewal was answered in time%s%s",
                      etcd__client_label(lessor_of(lease)->client), (uint64_t)lease->id,
                      last->status == ETCD_OK ? "" : "; the last failure was: ",
                      last->status == ETCD_OK ? "" : last->message);
@@ -155,7 +156,7 @@ static int64_t renewal_after(int64_t sent_ms, int64_t ttl_ms)
 static void tell_expiry(struct etcd__lease *lease)
 {
     ETCD__LIST_FOREACH(node, &lease->users)
-        atomic_store_explicit(&user_at(node)->expires_ms, lease->expires_ms, memory_order_relaxed);
+    atomic_store_explicit(&user_at(node)->expires_ms, lease->expires_ms, memory_order_relaxed);
 }
 
 static int64_t ttl_to_ms(int64_t ttl_s)
@@ -168,7 +169,8 @@ void etcd__lease_answered(struct etcd__lease *lease, int64_t ttl_s)
     etcd_error err;
 
     if (ttl_s <= 0) {
-        (void)etcd__fail(&err, ETCD_E_LEASE_LOST, "client '%s': lease %016" PRIx64 " is unknown to the server: expired or revoked",
+        (void)etcd__fail(&err, ETCD_E_LEASE_LOST,
+                         "client '%s': lease %016" PRIx64 " is unknown to the server: expired or revoked",
                          etcd__client_label(lessor_of(lease)->client), (uint64_t)lease->id);
         err.flags = ETCD_ERROR_FROM_SERVER;
         etcd__lease_end(lease, ETCD_E_LEASE_LOST, &err);
@@ -296,16 +298,17 @@ static void on_start(struct etcd__work *work)
         join(lease, keepalive);
 }
 
-static etcd_status check_start(const struct etcd_client *client, etcd_lease lease, struct etcd_keepalive **ret_keepalive,
-                               etcd_error *reterr)
+static etcd_status check_start(const struct etcd_client *client, etcd_lease lease,
+                               struct etcd_keepalive **ret_keepalive, etcd_error *reterr)
 {
     if (ret_keepalive == NULL)
         return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "keep-alive: ret_keepalive is NULL");
     if (lease.id == 0)
         return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "keep-alive: lease.id is 0");
     if (lease.ttl_s <= 0 || lease.ttl_s > ETCD_LEASE_TTL_MAX)
-        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "keep-alive: lease.ttl_s is %" PRId64 ", not within 1 .. %" PRId64,
-                          lease.ttl_s, ETCD_LEASE_TTL_MAX);
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT,
+                          "keep-alive: lease.ttl_s is %" PRId64 ", not within 1 .. %" PRId64, lease.ttl_s,
+                          ETCD_LEASE_TTL_MAX);
     return etcd__client_check(client, reterr);
 }
 
@@ -346,7 +349,8 @@ int64_t etcd_keepalive_remaining_ms(const etcd_keepalive *keepalive)
 
     if (keepalive == NULL || etcd__loop_usable(keepalive->client->loop, NULL) != ETCD_OK)
         return 0;
-    expires_ms = atomic_load_explicit(&((etcd_keepalive *)(uintptr_t)keepalive)->expires_ms, memory_order_relaxed);
+    expires_ms = atomic_load_explicit(&((etcd_keepalive *)(uintptr_t)keepalive)->expires_ms,
+                                      memory_order_relaxed);
     now_ms = etcd__lessor_now(&keepalive->client->lessor);
     return expires_ms > now_ms ? expires_ms - now_ms : 0;
 }

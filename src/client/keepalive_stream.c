@@ -17,7 +17,8 @@ enum {
     SET_ASIDE_MS = 2000, /* how long a member that could not serve gets no new calls */
 };
 
-static const struct etcd__method keep_alive = {"/etcdserverpb.Lease/LeaseKeepAlive", "lease keep-alive", true};
+static const struct etcd__method keep_alive = {"/etcdserverpb.Lease/LeaseKeepAlive", "lease keep-alive",
+                                               true};
 
 static void open_stream(struct etcd__lease_stream *stream, const struct etcd__subchannel *avoid);
 
@@ -212,7 +213,8 @@ static struct etcd__lease_stream *least_used(struct etcd__lessor *lessor, size_t
     struct etcd__lease_stream *best = NULL;
 
     *ret_count = 0;
-    ETCD__LIST_FOREACH(node, &lessor->streams) {
+    ETCD__LIST_FOREACH(node, &lessor->streams)
+    {
         struct etcd__lease_stream *stream = stream_at(node);
 
         if (stream->isolated)
@@ -307,8 +309,8 @@ void etcd__lease_stream_stalled(struct etcd__lease_stream *stream)
     struct etcd_client *client = client_of(stream);
     struct etcd__subchannel *subchannel = stream->call.subchannel;
 
-    (void)etcd__fail(&stream->last, ETCD_E_DEADLINE, "lease keep-alive: client '%s'%s%s: no answer in time", etcd__client_label(client),
-                     subchannel == NULL ? "" : ", endpoint ",
+    (void)etcd__fail(&stream->last, ETCD_E_DEADLINE, "lease keep-alive: client '%s'%s%s: no answer in time",
+                     etcd__client_label(client), subchannel == NULL ? "" : ", endpoint ",
                      subchannel == NULL ? "" : etcd__subchannel_endpoint(subchannel));
     etcd__log(&client->log, ETCD_LOG_INFO, "lease", "%s", stream->last.message);
     /* Nothing at all came from there meanwhile, so others need not find out for themselves. */
@@ -453,7 +455,8 @@ static etcd_status read_answer(const uint8_t *data, size_t len, int64_t *ret_id,
 
 static void on_unreadable(struct etcd__lease_stream *stream, etcd_status st)
 {
-    (void)etcd__fail(&stream->last, st, "lease keep-alive: client '%s': %s", etcd__client_label(client_of(stream)),
+    (void)etcd__fail(&stream->last, st, "lease keep-alive: client '%s': %s",
+                     etcd__client_label(client_of(stream)),
                      st == ETCD_E_NO_MEMORY ? "out of memory" : "the answer is malformed");
     pause_stream(stream);
 }
@@ -508,7 +511,8 @@ static void record(struct etcd__lease_stream *stream, const struct etcd__call_en
     struct etcd_client *client = client_of(stream);
 
     if (end->code == ETCD__GRPC_OK)
-        (void)etcd__fail(&stream->last, ETCD_E_UNAVAILABLE, "lease keep-alive: client '%s', endpoint %s: the server ended the stream",
+        (void)etcd__fail(&stream->last, ETCD_E_UNAVAILABLE,
+                         "lease keep-alive: client '%s', endpoint %s: the server ended the stream",
                          etcd__client_label(client), end->endpoint);
     else
         (void)etcd__error_of_end(&stream->last, client, keep_alive.name, end, verdict, false);

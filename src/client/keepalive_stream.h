@@ -18,8 +18,8 @@
 #include "grpc/call.h"
 
 enum {
-    ETCD__LEASE_STREAMS_MAX = 4,      /* shared ones; a lease under suspicion has one more */
-    ETCD__LEASE_STREAM_CROWDED = 25,  /* leases from which on another stream is opened, if it may be */
+    ETCD__LEASE_STREAMS_MAX = 4,     /* shared ones; a lease under suspicion has one more */
+    ETCD__LEASE_STREAM_CROWDED = 25, /* leases from which on another stream is opened, if it may be */
     ETCD__LEASE_FRAME_SIZE = ETCD__FRAME_HEADER + 11, /* a request: a tag and a varint */
 };
 
@@ -30,14 +30,15 @@ enum etcd__lease_state {
 };
 
 struct etcd__lease {
-    struct etcd__list users; /* of struct etcd_keepalive; empty: only an answer is waited for, see `disowned` */
+    struct etcd__list
+        users; /* of struct etcd_keepalive; empty: only an answer is waited for, see `disowned` */
     struct etcd__lease_stream *stream;
     struct etcd__node queue; /* stream->ready or stream->sent */
     struct etcd__heap_node due;
     int64_t id;
-    int64_t ttl_ms;     /* as last answered */
-    int64_t sent_ms;    /* of the renewal under way */
-    int64_t renew_ms;   /* when the next one is due */
+    int64_t ttl_ms;   /* as last answered */
+    int64_t sent_ms;  /* of the renewal under way */
+    int64_t renew_ms; /* when the next one is due */
     int64_t expires_ms;
     enum etcd__lease_state state;
     /*
@@ -63,9 +64,9 @@ struct etcd__lease_stream {
     struct etcd__call call;
     enum etcd__lease_stream_state state;
     struct etcd__list ready, sent; /* of struct etcd__lease, in order */
-    size_t leases;       /* that somebody wants */
+    size_t leases;                 /* that somebody wants */
     size_t sent_count;
-    size_t window;       /* how many may be under way */
+    size_t window;            /* how many may be under way */
     struct etcd__timer timer; /* the pause; or, while opening, a look at how far that got */
     struct etcd__auth_waiter login;
     uint64_t generation; /* of the token it was opened with */
