@@ -93,8 +93,15 @@ static etcd_status refuse(const struct parser *parser, const char *why)
 {
     char text[2 * SHOWN_MAX];
 
-    return etcd__fail(parser->reterr, ETCD_E_INVALID_ARGUMENT, "endpoint \"%s\": %s",
-                      shown(text, sizeof(text), parser->text), why);
+    etcd__fail(parser->reterr, ETCD_E_INVALID_ARGUMENT, "endpoint \"%s\": %s",
+               shown(text, sizeof(text), parser->text), why);
+    return ETCD_E_INVALID_ARGUMENT;
+}
+
+static etcd_status lacks_memory(const struct parser *parser)
+{
+    etcd__fail_memory(parser->reterr);
+    return ETCD_E_NO_MEMORY;
 }
 
 /* ---- the parts of the text ---- */
@@ -102,7 +109,7 @@ static etcd_status refuse(const struct parser *parser, const char *why)
 static etcd_status check_characters(const struct parser *parser)
 {
     if (parser->text[0] == '\0')
-        return etcd__fail(parser->reterr, ETCD_E_INVALID_ARGUMENT, "endpoint \"\": the text is empty");
+        return refuse(parser, "the text is empty");
     for (const char *p = parser->text; *p != '\0'; p++) {
         if (*p == ' ' || (*p >= '\t' && *p <= '\r'))
             return refuse(parser, "contains a space");
@@ -276,7 +283,7 @@ static etcd_status check_v6(const struct parser *parser, struct etcd__endpoint *
     etcd__free(endpoint->host);
     endpoint->host = etcd__strdup(canonical);
     if (endpoint->host == NULL)
-        return etcd__fail_memory(parser->reterr);
+        return lacks_memory(parser);
     endpoint->is_address = true;
     return ETCD_OK;
 }
@@ -339,11 +346,11 @@ static etcd_status parse_network(struct parser *parser, struct etcd__endpoint *e
     (void)snprintf(port, sizeof(port), "%s:%u", v6 ? "]" : "", (unsigned)endpoint->port);
     endpoint->authority = concat(v6 ? "[" : "", endpoint->host, port);
     if (endpoint->authority == NULL)
-        return etcd__fail_memory(parser->reterr);
+        return lacks_memory(parser);
     endpoint->text = parser->scheme->kind == KIND_BARE
                          ? etcd__strdup(endpoint->authority)
                          : concat(parser->scheme->name, "://", endpoint->authority);
-    return endpoint->text == NULL ? etcd__fail_memory(parser->reterr) : ETCD_OK;
+    return endpoint->text == NULL ? lacks_memory(parser) : ETCD_OK;
 }
 
 /*

@@ -324,52 +324,48 @@ static int start_ares(struct channel *channel)
                                      : ares_set_servers_ports_csv(channel->ares, resolver->servers);
 }
 
-static etcd_status new_channel(struct etcd__resolver *resolver, struct channel **ret_channel,
-                               etcd_error *reterr)
+/* A status of c-ares. */
+static int new_channel(struct etcd__resolver *resolver, struct channel **ret_channel)
 {
     struct channel *channel = ETCD__NEW(struct channel);
     int status;
 
     if (channel == NULL)
-        return etcd__fail_memory(reterr);
+        return ARES_ENOMEM;
     channel->resolver = resolver;
     channel->timer.on_expire = on_timer;
     channel->reap.run = on_reap;
     channel->resolv_conf = etcd__stamp_of(resolver->resolv_conf);
     etcd__list_init(&channel->sockets);
     status = start_ares(channel);
-    if (status != ARES_SUCCESS) {
+    if (status == ARES_SUCCESS)
+        *ret_channel = channel;
+    else
         free_channel(channel);
-        return status == ARES_ENOMEM
-                   ? etcd__fail_memory(reterr)
-                   : etcd__fail(reterr, ETCD_E_UNAVAILABLE, "name resolution: %s", ares_strerror(status));
-    }
-    *ret_channel = channel;
-    return ETCD_OK;
+    return status;
 }
 
 /* The channel for new lookups: made on first use, and anew after resolv.conf changed. */
-static etcd_status current_channel(struct etcd__resolver *resolver, struct channel **ret_channel,
-                                   etcd_error *reterr)
+static int current_channel(struct etcd__resolver *resolver, struct channel **ret_channel)
 {
     struct etcd__node *first = etcd__list_first(&resolver->channels);
     struct channel *old = first == NULL ? NULL : ETCD__CONTAINER(first, struct channel, node);
     struct etcd__stamp now = etcd__stamp_of(resolver->resolv_conf);
     struct channel *channel = NULL;
-    etcd_status st;
+    int status;
 
     if (old != NULL && etcd__stamp_equal(&now, &old->resolv_conf)) {
         *ret_channel = old;
-        return ETCD_OK;
+        return ARES_SUCCESS;
     }
-    st = new_channel(resolver, &channel, reterr);
-    if (st != ETCD_OK)
-        return st;
+    status = new_channel(resolver, &channel);
+    if (status != ARES_SUCCESS)
+        return status;
     etcd__list_push_front(&resolver->channels, &channel->node);
     if (old != NULL)
         reap_if_done(old);
     *ret_channel = channel;
-    return ETCD_OK;
+    return ARES_SUCCESS;
 }
 
 /* ---- answers of c-ares ---- */
@@ -446,11 +442,13 @@ static void on_ares_answer(void *user, int status, int timeouts, struct ares_add
 static etcd_status ask_ares(struct etcd__lookup *lookup, const char *host, etcd_error *reterr)
 {
     static const struct ares_addrinfo_hints hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    struct channel *channel;
-    etcd_status st = current_channel(lookup->resolver, &channel, reterr);
+    struct channel *channel = NULL;
+    int status = current_channel(lookup->resolver, &channel);
 
-    if (st != ETCD_OK)
-        return st;
+    if (status == ARES_ENOMEM)
+        return etcd__fail_memory(reterr);
+    if (status != ARES_SUCCESS)
+        return etcd__fail(reterr, ETCD_E_UNAVAILABLE, "name resolution: %s", ares_strerror(status));
     lookup->channel = channel;
     channel->active++;
     ares_getaddrinfo(channel->ares, host, NULL, &hints, on_ares_answer, lookup);

@@ -4,6 +4,8 @@
 #include "support/alloc_fail.h"
 #include "support/test.h"
 
+#include <stdio.h>
+
 struct good {
     const char *text;
     const char *shown;
@@ -202,7 +204,7 @@ static void names_have_limits(void **state)
     assert_int_equal(etcd__endpoint_parse(text, &endpoint, &err), ETCD_E_INVALID_ARGUMENT);
     assert_non_null(strstr(err.message, "\": a label of the host name is longer than 63 characters"));
 
-    memcpy(text, "unix:/", 6);
+    snprintf(text, sizeof(text), "unix:/");
     make_name(text + 6, 106, 106);
     assert_int_equal(etcd__endpoint_parse(text, &endpoint, NULL), ETCD_OK);
     etcd__endpoint_deinit(&endpoint);

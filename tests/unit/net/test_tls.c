@@ -146,11 +146,11 @@ struct handshake {
     struct tls_peer_options peer;
     const char *ca, *cert, *key; /* names in the directory */
     const char *server_name;
-    bool insecure;
     const char *host;
-    bool is_address;
     const char *sni;     /* expected when it works */
     const char *message; /* the beginning of; NULL: it works */
+    bool insecure;
+    bool is_address;
 };
 
 #define SERVER .cert = CERTS_SERVER, .key = CERTS_SERVER_KEY
