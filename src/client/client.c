@@ -130,11 +130,8 @@ static etcd_status make_tls(struct etcd_client *client, etcd_error *reterr)
         .server_name = config->server_name,
         .insecure_skip_verify = config->insecure_skip_verify,
     };
-    bool needed = config->has_tls;
 
-    for (size_t i = 0; i < config->endpoint_count; i++)
-        needed = needed || config->endpoints[i].tls == ETCD__TLS_ALWAYS;
-    return needed ? etcd__tls_new(&options, &client->tls, reterr) : ETCD_OK;
+    return config->has_tls ? etcd__tls_new(&options, &client->tls, reterr) : ETCD_OK;
 }
 
 static etcd_status make_channel(struct etcd_client *client, etcd_error *reterr)
@@ -144,7 +141,6 @@ static etcd_status make_channel(struct etcd_client *client, etcd_error *reterr)
         .reactor = etcd__client_reactor(client),
         .resolver = client->loop->resolver,
         .tls = client->tls,
-        .tls_by_default = config->has_tls,
         .log = client->log,
         .user_agent = "etcdc/" ETCDC_VERSION,
         .dial_timeout_ms = config->dial_timeout_ms,

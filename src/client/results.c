@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/results.h"
 
+#include "wire/bulk.h"
 #include "wire/codec.h"
 #include "wire/convert.h"
 
@@ -143,17 +144,31 @@ etcd_status etcd__put_decode(const uint8_t *data, size_t len, void **ret_result,
     return finish(&arena, st, put, put == NULL ? NULL : &put->arena, ret_result, reterr);
 }
 
+/* Ranges can be large: they are read without going through protobuf-c. */
 etcd_status etcd__get_decode(const uint8_t *data, size_t len, void **ret_result, etcd_error *reterr)
 {
     struct etcd__arena arena;
-    void *message, *result = NULL;
+    struct etcd__wire_range range;
     struct etcd_get_result *get;
-    etcd_status st = start(&arena, &etcd__pb__range_response__descriptor, data, len, sizeof(*get), &message, &result);
+    etcd_status st;
 
-    get = result;
-    if (st == ETCD_OK)
-        st = fill_get(get, message, &arena);
-    return finish(&arena, st, get, get == NULL ? NULL : &get->arena, ret_result, reterr);
+    etcd__arena_init(&arena, len < ARENA_FIRST / 4 ? ARENA_FIRST : len * 3);
+    st = etcd__wire_read_range(&arena, data, len, &range);
+    get = st == ETCD_OK ? etcd__arena_calloc(&arena, 1, sizeof(*get)) : NULL;
+    if (get == NULL) {
+        etcd__arena_deinit(&arena);
+        return etcd__fail_decode(reterr, st == ETCD_OK ? ETCD_E_NO_MEMORY : st);
+    }
+    *get = (struct etcd_get_result){
+        .arena = arena,
+        .header = range.header,
+        .kvs = range.kvs,
+        .count = range.kv_count,
+        .total = range.count,
+        .more = range.more,
+    };
+    *ret_result = get;
+    return ETCD_OK;
 }
 
 etcd_status etcd__delete_decode(const uint8_t *data, size_t len, void **ret_result, etcd_error *reterr)
