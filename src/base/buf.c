@@ -52,7 +52,7 @@ uint8_t *etcd__buf_reserve(struct etcd__buf *buf, size_t len)
     if (buf->data != NULL && len <= buf->capacity - buf->end)
         return buf->data + buf->end;
 
-    /* Moving pays when it frees at least as much as it copies; otherwise growing is cheaper in the long run. */
+    /* Moving pays when it frees at least as much as it copies; else growing is cheaper in the long run. */
     wanted = buf->capacity;
     if (buf->data == NULL || content + len > buf->capacity || buf->start < content) {
         wanted = buf->capacity > SIZE_MAX / 2 ? SIZE_MAX - 1 : buf->capacity * 2;

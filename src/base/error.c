@@ -49,7 +49,8 @@ _Static_assert(sizeof(etcd_error) == 512, "the error record is frozen");
 static const char *const status_names[] = {STATUS_TABLE(TABLE_NAME)};
 static const char *const status_texts[] = {STATUS_TABLE(TABLE_TEXT)};
 
-_Static_assert(ETCD__COUNT(status_names) == (0 STATUS_TABLE(TABLE_COUNT)), "a status is missing from the table");
+_Static_assert(ETCD__COUNT(status_names) == (0 STATUS_TABLE(TABLE_COUNT)),
+               "a status is missing from the table");
 
 const char *etcd_status_name(etcd_status status)
 {

@@ -88,8 +88,8 @@ static inline void etcd__list_splice(struct etcd__list *to, struct etcd__list *f
 #define ETCD__LIST_FOREACH(node, list) \
     for (struct etcd__node *node = (list)->head.next; node != &(list)->head; node = node->next)
 
-#define ETCD__LIST_FOREACH_SAFE(node, list)                                                    \
-    for (struct etcd__node *node = (list)->head.next, *node##_next = node->next;               \
-         node != &(list)->head; node = node##_next, node##_next = node->next)
+#define ETCD__LIST_FOREACH_SAFE(node, list)                                                             \
+    for (struct etcd__node *node = (list)->head.next, *node##_next = node->next; node != &(list)->head; \
+         node = node##_next, node##_next = node->next)
 
 #endif

@@ -7,7 +7,8 @@
 
 enum { LINE_SIZE = 1024 };
 
-void etcd__log(const struct etcd__log *log, etcd_log_level level, const char *component, const char *format, ...)
+void etcd__log(const struct etcd__log *log, etcd_log_level level, const char *component, const char *format,
+               ...)
 {
     char text[LINE_SIZE], line[LINE_SIZE];
     va_list args;

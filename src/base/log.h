@@ -22,7 +22,7 @@ static inline bool etcd__log_on(const struct etcd__log *log, etcd_log_level leve
  * One line, at most 1 KiB, without a newline; control characters in it are escaped.
  * `component` names the layer ("connect", "watch", ...). Never pass a secret.
  */
-void etcd__log(const struct etcd__log *log, etcd_log_level level, const char *component,
-               const char *format, ...) __attribute__((format(printf, 4, 5)));
+void etcd__log(const struct etcd__log *log, etcd_log_level level, const char *component, const char *format,
+               ...) __attribute__((format(printf, 4, 5)));
 
 #endif

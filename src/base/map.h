@@ -25,7 +25,7 @@ bool etcd__map_put(struct etcd__map *map, uint64_t key, void *value);
 void *etcd__map_get(const struct etcd__map *map, uint64_t key);
 /* Returns the value that was removed, or NULL. Never allocates. */
 void *etcd__map_remove(struct etcd__map *map, uint64_t key);
-/* Walks the map in no particular order: start with *pos = 0, NULL at the end. Do not change the map meanwhile. */
+/* Walks in no particular order: start with *pos = 0; NULL at the end. Do not change the map meanwhile. */
 void *etcd__map_next(const struct etcd__map *map, size_t *pos);
 
 #endif

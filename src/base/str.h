@@ -23,7 +23,8 @@ char *etcd__escape(char *dst, size_t dst_size, const void *data, size_t len);
 /* The same for a text that is printable but for stray bytes: quotes and backslashes stay. */
 char *etcd__escape_controls(char *dst, size_t dst_size, const void *data, size_t len);
 /* snprintf that always terminates and never cuts a UTF-8 sequence. Returns the length written. */
-size_t etcd__format(char *dst, size_t dst_size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+size_t etcd__format(char *dst, size_t dst_size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 size_t etcd__vformat(char *dst, size_t dst_size, const char *format, va_list args)
     __attribute__((format(printf, 3, 0)));
 /* Decimal digits only, the whole text, in [min, max]. False otherwise; *ret is untouched then. */

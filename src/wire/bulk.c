@@ -15,7 +15,7 @@
 #define TAG_VARINT(field) ETCD__WIRE_TAG(field, ETCD__WIRE_VARINT)
 #define TAG_BYTES(field) ETCD__WIRE_TAG(field, ETCD__WIRE_BYTES)
 
-/* Passes over a field that this reader does not know; one it knows has the wrong wire type and is an error. */
+/* Passes over a field that this reader does not know; one it knows has the wrong wire type, an error. */
 static bool skip_unknown(struct etcd__wire_reader *reader, uint64_t tag, uint64_t known_max)
 {
     return tag >> 3 > known_max && etcd__wire_skip(reader, tag);
@@ -257,7 +257,8 @@ static bool read_event_type(struct etcd__wire_reader *reader, etcd_event *event)
     return true;
 }
 
-static etcd_status read_prev_kv(struct etcd__wire_reader *reader, struct etcd__arena *arena, etcd_event *event)
+static etcd_status read_prev_kv(struct etcd__wire_reader *reader, struct etcd__arena *arena,
+                                etcd_event *event)
 {
     etcd_kv *prev;
 

@@ -30,15 +30,15 @@ static void memory_free(void *user, void *ptr)
     etcd__arena_release(memory->arena, ptr);
 }
 
-/* Structs, lists and copies come to about twice the encoded bytes. Small answers do with the default block. */
+/* Structs, lists and copies are about twice the encoded bytes. Small answers do with the default block. */
 static void prepare_arena(struct etcd__arena *arena, size_t len)
 {
     if (arena->blocks == NULL && arena->next_size == 0 && len > 512)
         etcd__arena_init(arena, len < ETCD__ARENA_BLOCK_MAX ? len * 2 : ETCD__ARENA_BLOCK_MAX);
 }
 
-void *etcd__wire_unpack(const ProtobufCMessageDescriptor *type, struct etcd__arena *arena, const uint8_t *data,
-                        size_t len, etcd_status *ret_status)
+void *etcd__wire_unpack(const ProtobufCMessageDescriptor *type, struct etcd__arena *arena,
+                        const uint8_t *data, size_t len, etcd_status *ret_status)
 {
     struct memory memory = {.arena = arena};
     ProtobufCAllocator allocator = {.alloc = memory_alloc, .free = memory_free, .allocator_data = &memory};
@@ -56,7 +56,8 @@ void *etcd__wire_unpack(const ProtobufCMessageDescriptor *type, struct etcd__are
     return message;
 }
 
-etcd_status etcd__wire_pack(const ProtobufCMessage *message, size_t headroom, uint8_t **ret_data, size_t *ret_len)
+etcd_status etcd__wire_pack(const ProtobufCMessage *message, size_t headroom, uint8_t **ret_data,
+                            size_t *ret_len)
 {
     size_t len = protobuf_c_message_get_packed_size(message);
     uint8_t *data = len > SIZE_MAX - headroom ? NULL : etcd__malloc(headroom + len);

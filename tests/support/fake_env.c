@@ -115,7 +115,8 @@ static size_t bytes_take(struct bytes *bytes, void *buf, size_t size)
 
 /* --- events --- */
 
-static struct event *schedule(struct fake_env *fake, int64_t at, void (*run)(struct fake_env *, struct event *))
+static struct event *schedule(struct fake_env *fake, int64_t at,
+                              void (*run)(struct fake_env *, struct event *))
 {
     struct event *event = allocate(sizeof(*event));
     struct etcd__node *place = fake->events.head.prev;

@@ -65,8 +65,8 @@ static int draw_enum(const ProtobufCFieldDescriptor *field, uint32_t *chance)
     return type->values[draw(chance, type->n_values)].value;
 }
 
-static void fill_value(struct etcd__arena *arena, const ProtobufCFieldDescriptor *field, void *member, unsigned depth,
-                       uint32_t *chance)
+static void fill_value(struct etcd__arena *arena, const ProtobufCFieldDescriptor *field, void *member,
+                       unsigned depth, uint32_t *chance)
 {
     int64_t number = draw_number(chance);
     int32_t small = 0;
@@ -99,8 +99,8 @@ static void fill_value(struct etcd__arena *arena, const ProtobufCFieldDescriptor
     memcpy(member, &small, sizeof(small));
 }
 
-static void fill_list(struct etcd__arena *arena, const ProtobufCFieldDescriptor *field, char *base, unsigned depth,
-                      uint32_t *chance)
+static void fill_list(struct etcd__arena *arena, const ProtobufCFieldDescriptor *field, char *base,
+                      unsigned depth, uint32_t *chance)
 {
     size_t count = 1 + draw(chance, 3), size = size_of(field->type);
     char *list = allocate(arena, count * size);

@@ -124,9 +124,12 @@ static void survives_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(zeroed_memory_is_empty),          cmocka_unit_test(allocations_are_aligned_and_apart),
-        cmocka_unit_test(many_small_ones_cost_few_blocks), cmocka_unit_test(a_hint_saves_blocks),
-        cmocka_unit_test(large_ones_can_be_released),      cmocka_unit_test(calloc_zeroes_and_checks),
+        cmocka_unit_test(zeroed_memory_is_empty),
+        cmocka_unit_test(allocations_are_aligned_and_apart),
+        cmocka_unit_test(many_small_ones_cost_few_blocks),
+        cmocka_unit_test(a_hint_saves_blocks),
+        cmocka_unit_test(large_ones_can_be_released),
+        cmocka_unit_test(calloc_zeroes_and_checks),
         cmocka_unit_test(survives_out_of_memory),
     };
 

@@ -16,7 +16,7 @@ static struct item *item_of(struct etcd__node *node)
 static void list_is(struct etcd__list *list, const char *digits)
 {
     ETCD__LIST_FOREACH(node, list)
-        assert_int_equal(item_of(node)->value, *digits++ - '0');
+    assert_int_equal(item_of(node)->value, *digits++ - '0');
     assert_int_equal(*digits, '\0');
 }
 

@@ -105,8 +105,10 @@ static void survives_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(empty_map),           cmocka_unit_test(extreme_keys),
-        cmocka_unit_test(agrees_with_an_array), cmocka_unit_test(walk_meets_each_once),
+        cmocka_unit_test(empty_map),
+        cmocka_unit_test(extreme_keys),
+        cmocka_unit_test(agrees_with_an_array),
+        cmocka_unit_test(walk_meets_each_once),
         cmocka_unit_test(survives_out_of_memory),
     };
 

@@ -79,8 +79,10 @@ static void failures_are_injected(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(zero_bytes_are_an_allocation), cmocka_unit_test(impossible_sizes_fail),
-        cmocka_unit_test(copies_end_in_nul),            cmocka_unit_test(wipe_zeroes),
+        cmocka_unit_test(zero_bytes_are_an_allocation),
+        cmocka_unit_test(impossible_sizes_fail),
+        cmocka_unit_test(copies_end_in_nul),
+        cmocka_unit_test(wipe_zeroes),
         cmocka_unit_test(failures_are_injected),
     };
 

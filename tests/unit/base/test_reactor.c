@@ -4,9 +4,9 @@
 #include "support/fake_env.h"
 #include "support/test.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <arpa/inet.h>
 
 /* What happened, as one letter each. */
 static char trace[64];

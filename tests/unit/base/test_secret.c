@@ -49,9 +49,9 @@ static const struct {
     const char *secret;
     size_t secret_len;
 } file_cases[] = {
-    {"", 0, "", 0},       {"\n", 1, "", 0},       {"\r\n", 2, "", 0},     {"pw", 2, "pw", 2},
-    {"pw\n", 3, "pw", 2}, {"pw\r\n", 4, "pw", 2}, {"pw\r", 3, "pw\r", 3}, {"pw\n\n", 4, "pw\n", 3},
-    {"p\0w", 3, "p\0w", 3},
+    {"", 0, "", 0},         {"\n", 1, "", 0},         {"\r\n", 2, "", 0},
+    {"pw", 2, "pw", 2},     {"pw\n", 3, "pw", 2},     {"pw\r\n", 4, "pw", 2},
+    {"pw\r", 3, "pw\r", 3}, {"pw\n\n", 4, "pw\n", 3}, {"p\0w", 3, "p\0w", 3},
 };
 
 static char directory[] = "/tmp/etcdc-secret-XXXXXX";
@@ -140,8 +140,8 @@ static void survives_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(set_clear_equal),           cmocka_unit_test(files),
-        cmocka_unit_test(file_size_is_limited),      cmocka_unit_test(files_that_cannot_be_read),
+        cmocka_unit_test(set_clear_equal),        cmocka_unit_test(files),
+        cmocka_unit_test(file_size_is_limited),   cmocka_unit_test(files_that_cannot_be_read),
         cmocka_unit_test(survives_out_of_memory),
     };
 

@@ -34,7 +34,8 @@ static void utf8_valid(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ETCD__COUNT(utf8_cases); i++)
-        assert_int_equal(etcd__utf8_valid(utf8_cases[i].text, strlen(utf8_cases[i].text)), utf8_cases[i].valid);
+        assert_int_equal(etcd__utf8_valid(utf8_cases[i].text, strlen(utf8_cases[i].text)),
+                         utf8_cases[i].valid);
 }
 
 static void utf8_cut(void **state)
@@ -68,7 +69,7 @@ static const struct {
     {"\xc3\xa9\xff", 3, 100, "\xc3\xa9\\xFF"},
     {"\xc2\x9b", 2, 100, "\\xC2\\x9B"}, /* a control character of two bytes */
     {"\xc2\xa0", 2, 100, "\xc2\xa0"},
-    {"ab\xe2\x82\xac", 5, 5, "a..."},  /* the sign does not fit, and is not cut */
+    {"ab\xe2\x82\xac", 5, 5, "a..."}, /* the sign does not fit, and is not cut */
     {"\xe2\x82\xac!!!!", 7, 7, "\xe2\x82\xac..."},
     {"abc\n", 4, 7, "abc..."},
 };
@@ -80,7 +81,8 @@ static void escape(void **state)
     (void)state;
     for (size_t i = 0; i < ETCD__COUNT(escape_cases); i++) {
         memset(out, 'X', sizeof(out));
-        assert_ptr_equal(etcd__escape(out, escape_cases[i].size, escape_cases[i].in, escape_cases[i].len), out);
+        assert_ptr_equal(etcd__escape(out, escape_cases[i].size, escape_cases[i].in, escape_cases[i].len),
+                         out);
         assert_string_equal(out, escape_cases[i].out);
     }
     out[0] = 'X';

@@ -31,7 +31,7 @@ static void same_kv(const etcd_kv *got, const Etcd__Pb__KeyValue *expected)
     assert_true(got->lease_id == expected->lease);
 }
 
-/* A header that occurs twice is merged by both, but protobuf-c 1.4 lets absent numbers overwrite present ones. */
+/* A header that occurs twice is merged; protobuf-c 1.4 lets absent numbers overwrite present ones then. */
 static bool header_is_merged;
 
 static void same_header(const etcd_header *got, const Etcd__Pb__ResponseHeader *expected)
@@ -96,7 +96,8 @@ static void compare_range(const uint8_t *data, size_t len)
     struct etcd__arena arena = {0}, other = {0};
     struct etcd__wire_range range;
     etcd_status expected, got = etcd__wire_read_range(&arena, data, len, &range);
-    const void *message = etcd__wire_unpack(&etcd__pb__range_response__descriptor, &other, data, len, &expected);
+    const void *message = etcd__wire_unpack(&etcd__pb__range_response__descriptor, &other, data, len,
+                                            &expected);
 
     check_status(got, expected);
     if (got == ETCD_OK)
@@ -127,7 +128,8 @@ static void compare_watch(const uint8_t *data, size_t len)
     struct etcd__arena arena = {0}, other = {0};
     struct etcd__wire_watch watch;
     etcd_status expected, got = etcd__wire_read_watch(&arena, data, len, &watch);
-    const void *message = etcd__wire_unpack(&etcd__pb__watch_response__descriptor, &other, data, len, &expected);
+    const void *message = etcd__wire_unpack(&etcd__pb__watch_response__descriptor, &other, data, len,
+                                            &expected);
 
     check_status(got, expected);
     if (got == ETCD_OK)
@@ -247,8 +249,8 @@ static void merged_messages(void **state)
 static void an_event_in_two_pieces(void **state)
 {
     /* Events whose kv and prev_kv occur twice: the second adds to the first. */
-    static const uint8_t data[] = {0x5a, 20,   0x12, 3, 0x0a, 1, 'k', 0x1a, 3, 0x0a, 1, 'p',
-                                   0x12, 2,    0x18, 9, 0x1a, 4, 0x2a, 2,   'v', 'w'};
+    static const uint8_t data[] = {0x5a, 20,   0x12, 3,    0x0a, 1,    'k', 0x1a, 3, 0x0a, 1,
+                                   'p',  0x12, 2,    0x18, 9,    0x1a, 4,   0x2a, 2, 'v',  'w'};
     struct etcd__arena arena = {0};
     struct etcd__wire_watch watch;
 

@@ -10,34 +10,104 @@
 
 /* Every message. */
 static const ProtobufCMessageDescriptor *const types[] = {
-    TYPE(response_header), TYPE(key_value), TYPE(event), TYPE(range_request), TYPE(range_response),
-    TYPE(range_stream_response), TYPE(put_request), TYPE(put_response), TYPE(delete_range_request),
-    TYPE(delete_range_response), TYPE(compare), TYPE(request_op), TYPE(response_op), TYPE(txn_request),
-    TYPE(txn_response), TYPE(compaction_request), TYPE(compaction_response), TYPE(watch_create_request),
-    TYPE(watch_cancel_request), TYPE(watch_progress_request), TYPE(watch_request), TYPE(watch_response),
-    TYPE(lease_grant_request), TYPE(lease_grant_response), TYPE(lease_revoke_request), TYPE(lease_revoke_response),
-    TYPE(lease_keep_alive_request), TYPE(lease_keep_alive_response), TYPE(lease_time_to_live_request),
-    TYPE(lease_time_to_live_response), TYPE(lease_leases_request), TYPE(lease_status), TYPE(lease_leases_response),
-    TYPE(member), TYPE(member_add_request), TYPE(member_add_response), TYPE(member_remove_request),
-    TYPE(member_remove_response), TYPE(member_update_request), TYPE(member_update_response),
-    TYPE(member_list_request), TYPE(member_list_response), TYPE(member_promote_request),
-    TYPE(member_promote_response), TYPE(alarm_request), TYPE(alarm_member), TYPE(alarm_response),
-    TYPE(status_request), TYPE(downgrade_info), TYPE(status_response), TYPE(defragment_request),
-    TYPE(defragment_response), TYPE(hash_request), TYPE(hash_response), TYPE(hash_kv_request),
-    TYPE(hash_kv_response), TYPE(snapshot_request), TYPE(snapshot_response), TYPE(move_leader_request),
-    TYPE(move_leader_response), TYPE(downgrade_request), TYPE(downgrade_response), TYPE(permission),
-    TYPE(user_add_options), TYPE(auth_enable_request), TYPE(auth_enable_response), TYPE(auth_disable_request),
-    TYPE(auth_disable_response), TYPE(auth_status_request), TYPE(auth_status_response), TYPE(authenticate_request),
-    TYPE(authenticate_response), TYPE(auth_user_add_request), TYPE(auth_user_add_response),
-    TYPE(auth_user_get_request), TYPE(auth_user_get_response), TYPE(auth_user_list_request),
-    TYPE(auth_user_list_response), TYPE(auth_user_delete_request), TYPE(auth_user_delete_response),
-    TYPE(auth_user_change_password_request), TYPE(auth_user_change_password_response),
-    TYPE(auth_user_grant_role_request), TYPE(auth_user_grant_role_response), TYPE(auth_user_revoke_role_request),
-    TYPE(auth_user_revoke_role_response), TYPE(auth_role_add_request), TYPE(auth_role_add_response),
-    TYPE(auth_role_get_request), TYPE(auth_role_get_response), TYPE(auth_role_list_request),
-    TYPE(auth_role_list_response), TYPE(auth_role_delete_request), TYPE(auth_role_delete_response),
-    TYPE(auth_role_grant_permission_request), TYPE(auth_role_grant_permission_response),
-    TYPE(auth_role_revoke_permission_request), TYPE(auth_role_revoke_permission_response),
+    TYPE(response_header),
+    TYPE(key_value),
+    TYPE(event),
+    TYPE(range_request),
+    TYPE(range_response),
+    TYPE(range_stream_response),
+    TYPE(put_request),
+    TYPE(put_response),
+    TYPE(delete_range_request),
+    TYPE(delete_range_response),
+    TYPE(compare),
+    TYPE(request_op),
+    TYPE(response_op),
+    TYPE(txn_request),
+    TYPE(txn_response),
+    TYPE(compaction_request),
+    TYPE(compaction_response),
+    TYPE(watch_create_request),
+    TYPE(watch_cancel_request),
+    TYPE(watch_progress_request),
+    TYPE(watch_request),
+    TYPE(watch_response),
+    TYPE(lease_grant_request),
+    TYPE(lease_grant_response),
+    TYPE(lease_revoke_request),
+    TYPE(lease_revoke_response),
+    TYPE(lease_keep_alive_request),
+    TYPE(lease_keep_alive_response),
+    TYPE(lease_time_to_live_request),
+    TYPE(lease_time_to_live_response),
+    TYPE(lease_leases_request),
+    TYPE(lease_status),
+    TYPE(lease_leases_response),
+    TYPE(member),
+    TYPE(member_add_request),
+    TYPE(member_add_response),
+    TYPE(member_remove_request),
+    TYPE(member_remove_response),
+    TYPE(member_update_request),
+    TYPE(member_update_response),
+    TYPE(member_list_request),
+    TYPE(member_list_response),
+    TYPE(member_promote_request),
+    TYPE(member_promote_response),
+    TYPE(alarm_request),
+    TYPE(alarm_member),
+    TYPE(alarm_response),
+    TYPE(status_request),
+    TYPE(downgrade_info),
+    TYPE(status_response),
+    TYPE(defragment_request),
+    TYPE(defragment_response),
+    TYPE(hash_request),
+    TYPE(hash_response),
+    TYPE(hash_kv_request),
+    TYPE(hash_kv_response),
+    TYPE(snapshot_request),
+    TYPE(snapshot_response),
+    TYPE(move_leader_request),
+    TYPE(move_leader_response),
+    TYPE(downgrade_request),
+    TYPE(downgrade_response),
+    TYPE(permission),
+    TYPE(user_add_options),
+    TYPE(auth_enable_request),
+    TYPE(auth_enable_response),
+    TYPE(auth_disable_request),
+    TYPE(auth_disable_response),
+    TYPE(auth_status_request),
+    TYPE(auth_status_response),
+    TYPE(authenticate_request),
+    TYPE(authenticate_response),
+    TYPE(auth_user_add_request),
+    TYPE(auth_user_add_response),
+    TYPE(auth_user_get_request),
+    TYPE(auth_user_get_response),
+    TYPE(auth_user_list_request),
+    TYPE(auth_user_list_response),
+    TYPE(auth_user_delete_request),
+    TYPE(auth_user_delete_response),
+    TYPE(auth_user_change_password_request),
+    TYPE(auth_user_change_password_response),
+    TYPE(auth_user_grant_role_request),
+    TYPE(auth_user_grant_role_response),
+    TYPE(auth_user_revoke_role_request),
+    TYPE(auth_user_revoke_role_response),
+    TYPE(auth_role_add_request),
+    TYPE(auth_role_add_response),
+    TYPE(auth_role_get_request),
+    TYPE(auth_role_get_response),
+    TYPE(auth_role_list_request),
+    TYPE(auth_role_list_response),
+    TYPE(auth_role_delete_request),
+    TYPE(auth_role_delete_response),
+    TYPE(auth_role_grant_permission_request),
+    TYPE(auth_role_grant_permission_response),
+    TYPE(auth_role_revoke_permission_request),
+    TYPE(auth_role_revoke_permission_response),
 };
 
 enum { ROUNDS = 8, DEPTH = 3 };
@@ -53,14 +123,15 @@ static struct sample make_sample(const ProtobufCMessageDescriptor *type, uint32_
     struct etcd__arena arena = {0};
     struct sample sample;
 
-    assert_int_equal(etcd__wire_pack(wire_fill(&arena, type, DEPTH, &seed), 0, &sample.data, &sample.len), ETCD_OK);
+    assert_int_equal(etcd__wire_pack(wire_fill(&arena, type, DEPTH, &seed), 0, &sample.data, &sample.len),
+                     ETCD_OK);
     etcd__arena_deinit(&arena);
     return sample;
 }
 
 /* Decodes from an allocation of exactly this size, so that a sanitizer sees a read beyond it. */
-static void *unpack_exact(const ProtobufCMessageDescriptor *type, struct etcd__arena *arena, const uint8_t *data,
-                          size_t len, etcd_status *ret_status)
+static void *unpack_exact(const ProtobufCMessageDescriptor *type, struct etcd__arena *arena,
+                          const uint8_t *data, size_t len, etcd_status *ret_status)
 {
     uint8_t *exact = test_malloc(len + (len == 0));
     void *message;
@@ -140,7 +211,10 @@ static void wrong_wire_types_are_refused(void **state)
                 if (field->id >= 16)
                     data[len++] = (uint8_t)((field->id << 3 | wire_types[w]) | 0x80);
                 data[len++] = (uint8_t)(field->id >= 16 ? field->id >> 4 : field->id << 3 | wire_types[w]);
-                unpack_exact(types[i], &arena, data, len + (wire_types[w] == 1 ? 8 : wire_types[w] == 5 ? 4 : 1),
+                unpack_exact(types[i], &arena, data,
+                             len + (wire_types[w] == 1   ? 8
+                                    : wire_types[w] == 5 ? 4
+                                                         : 1),
                              &status);
                 etcd__arena_deinit(&arena);
                 /* protobuf-c 1.4 reads a flag from whatever bytes it finds. That is lax and does no harm. */
@@ -251,8 +325,8 @@ static void headroom_is_left_in_front(void **state)
 static void unknown_fields_are_passed_over(void **state)
 {
     /* Field 1000 with each wire type, around a put answer's header with revision 5. */
-    static const uint8_t data[] = {0xc0, 0x3e, 1,    0xc1, 0x3e, 1, 2, 3, 4, 5,   6,    7, 8, 0x0a, 2,
-                                   0x18, 5,    0xc2, 0x3e, 2,    9, 9, 0xc5, 0x3e, 1, 2, 3, 4};
+    static const uint8_t data[] = {0xc0, 0x3e, 1, 0xc1, 0x3e, 1, 2, 3, 4,    5,    6, 7, 8, 0x0a,
+                                   2,    0x18, 5, 0xc2, 0x3e, 2, 9, 9, 0xc5, 0x3e, 1, 2, 3, 4};
     struct etcd__arena arena = {0};
     etcd_status status;
     Etcd__Pb__PutResponse *put = unpack_exact(TYPE(put_response), &arena, data, sizeof(data), &status);
@@ -266,9 +340,9 @@ static void unknown_fields_are_passed_over(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_message_comes_back),     cmocka_unit_test(every_message_cut_anywhere),
-        cmocka_unit_test(wrong_wire_types_are_refused), cmocka_unit_test(damaged_messages_do_no_harm),
-        cmocka_unit_test(out_of_memory_is_told_apart),  cmocka_unit_test(headroom_is_left_in_front),
+        cmocka_unit_test(every_message_comes_back),       cmocka_unit_test(every_message_cut_anywhere),
+        cmocka_unit_test(wrong_wire_types_are_refused),   cmocka_unit_test(damaged_messages_do_no_harm),
+        cmocka_unit_test(out_of_memory_is_told_apart),    cmocka_unit_test(headroom_is_left_in_front),
         cmocka_unit_test(unknown_fields_are_passed_over),
     };
 

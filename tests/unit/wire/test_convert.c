@@ -96,8 +96,9 @@ static void requests_borrow(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pairs_are_views), cmocka_unit_test(empty_bytes_are_text_too), cmocka_unit_test(headers),
-        cmocka_unit_test(lists),           cmocka_unit_test(requests_borrow),
+        cmocka_unit_test(pairs_are_views), cmocka_unit_test(empty_bytes_are_text_too),
+        cmocka_unit_test(headers),         cmocka_unit_test(lists),
+        cmocka_unit_test(requests_borrow),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -71,16 +71,11 @@ static const struct {
     size_t len;
     bool ok;
 } skips[] = {
-    {ETCD__WIRE_TAG(1, 0), {5}, 1, true},
-    {ETCD__WIRE_TAG(1, 0), {0}, 0, false},
-    {ETCD__WIRE_TAG(1, 1), {0}, 8, true},
-    {ETCD__WIRE_TAG(1, 1), {0}, 7, false},
-    {ETCD__WIRE_TAG(1, 2), {3}, 4, true},
-    {ETCD__WIRE_TAG(1, 2), {3}, 3, false},
-    {ETCD__WIRE_TAG(1, 3), {0}, 8, false},
-    {ETCD__WIRE_TAG(1, 4), {0}, 8, false},
-    {ETCD__WIRE_TAG(1, 5), {0}, 4, true},
-    {ETCD__WIRE_TAG(1, 5), {0}, 3, false},
+    {ETCD__WIRE_TAG(1, 0), {5}, 1, true},  {ETCD__WIRE_TAG(1, 0), {0}, 0, false},
+    {ETCD__WIRE_TAG(1, 1), {0}, 8, true},  {ETCD__WIRE_TAG(1, 1), {0}, 7, false},
+    {ETCD__WIRE_TAG(1, 2), {3}, 4, true},  {ETCD__WIRE_TAG(1, 2), {3}, 3, false},
+    {ETCD__WIRE_TAG(1, 3), {0}, 8, false}, {ETCD__WIRE_TAG(1, 4), {0}, 8, false},
+    {ETCD__WIRE_TAG(1, 5), {0}, 4, true},  {ETCD__WIRE_TAG(1, 5), {0}, 3, false},
 };
 
 static void skipping(void **state)
@@ -121,11 +116,8 @@ static void tags(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(numbers),
-        cmocka_unit_test(typed_numbers),
-        cmocka_unit_test(bytes_stay_inside),
-        cmocka_unit_test(tags),
-        cmocka_unit_test(skipping),
+        cmocka_unit_test(numbers), cmocka_unit_test(typed_numbers), cmocka_unit_test(bytes_stay_inside),
+        cmocka_unit_test(tags),    cmocka_unit_test(skipping),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
