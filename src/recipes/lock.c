@@ -33,9 +33,11 @@ enum {
 struct etcd_lock {
     etcd_client *client;
     struct etcd__session *session;
+    etcd_watch *guard; /* of our key, while the lock is held */
     etcd_lock_lost_fn *on_lost;
     void *user_data;
-    int64_t fence; /* create revision of our key; 0 while it is not known */
+    int64_t fence;    /* create revision of our key; 0 while it is not known */
+    int64_t owned_at; /* a revision at which our key was the oldest */
     size_t prefix_len;
     size_t key_len;
     char key[]; /* <name>/<lease id in hex>, with a NUL */
@@ -120,6 +122,7 @@ static etcd_status read_place(struct etcd_lock *lock, const etcd_txn_result *res
         return etcd__fail(reterr, ETCD_E_PROTOCOL,
                           "the answer to the queueing transaction lacks the key it wrote");
     *ret_owner = oldest == lock->fence;
+    lock->owned_at = etcd_txn_result_header(result)->revision;
     return ETCD_OK;
 }
 
@@ -240,6 +243,7 @@ static etcd_status confirm_key(struct etcd_lock *lock, const struct etcd__limit 
     kv = etcd_get_result_kv(result, 0);
     if (kv == NULL || kv->create_revision != lock->fence)
         st = etcd__fail(err, ETCD_E_LEASE_LOST, "the key was deleted while it waited in line");
+    lock->owned_at = etcd_get_result_header(result)->revision;
     etcd_get_result_free(result);
     return st;
 }
@@ -252,6 +256,44 @@ static void on_session_lost(void *user, etcd_status status, const etcd_error *er
 
     if (lock->on_lost != NULL)
         lock->on_lost(lock, status, err, lock->user_data);
+}
+
+static void on_guard(etcd_watch *watch, const etcd_events *events, etcd_status status, const etcd_error *err,
+                     void *user_data)
+{
+    struct etcd_lock *lock = user_data;
+    etcd_error why;
+
+    (void)watch;
+    (void)status;
+    (void)err;
+    if (events == NULL)
+        return; /* cancelled with the other waits, say: the renewal still tells when the lease is lost */
+    etcd__fail(&why, ETCD_E_LEASE_LOST, "its key was deleted, or its lease revoked, by somebody else");
+    etcd__session_lose(lock->session, ETCD_E_LEASE_LOST, &why);
+}
+
+/*
+ * Ownership is the key, and with a long TTL the next renewal is far away: a watch tells at once when somebody
+ * deletes the key or revokes the lease.
+ */
+static etcd_status hold(struct etcd_lock *lock, etcd_error *err)
+{
+    etcd_status st;
+
+    st = etcd_watch_open(lock->client, key_of(lock),
+                         ETCD_WATCH_OPTS(.start_revision = lock->owned_at + 1, .no_put = true,
+                                         .on_events = on_guard, .user_data = lock),
+                         &lock->guard, err);
+    return st != ETCD_OK ? st : etcd__session_arm(lock->session, on_session_lost, lock, err);
+}
+
+/* Nothing is heard of the lock after this. */
+static void stop_guard(struct etcd_lock *lock)
+{
+    etcd__session_disarm(lock->session);
+    etcd_watch_close(lock->guard);
+    lock->guard = NULL;
 }
 
 static etcd_status acquire(struct etcd_lock *lock, const etcd_lock_opts *opts, struct etcd__limit *limit,
@@ -275,7 +317,7 @@ static etcd_status acquire(struct etcd_lock *lock, const etcd_lock_opts *opts, s
         if (st == ETCD_OK)
             st = confirm_key(lock, limit, err);
     }
-    return st != ETCD_OK ? st : etcd__session_arm(lock->session, on_session_lost, lock, err);
+    return st != ETCD_OK ? st : hold(lock, err);
 }
 
 static etcd_status check_arguments(const etcd_client *client, etcd_bytes name, const etcd_lock_opts *opts,
@@ -327,6 +369,7 @@ etcd_status etcd_lock_acquire(etcd_client *client, etcd_bytes name, const etcd_l
     st = acquire(lock, &own, &limit, &err);
     if (st != ETCD_OK) {
         show_failure(reterr, &err, "lock", name);
+        etcd_watch_close(lock->guard);
         etcd__session_abandon(lock->session, GRACE_MS);
         etcd__free(lock);
         return st;
@@ -387,7 +430,7 @@ static etcd_status release(struct etcd_lock *lock, struct etcd__limit *limit, et
     etcd_status st, lost;
     etcd_error why;
 
-    etcd__session_disarm(session);
+    stop_guard(lock);
     st = etcd__session_told(session, err);
     if (st == ETCD_OK)
         st = delete_key(lock, limit, err);
@@ -414,7 +457,7 @@ etcd_status etcd_lock_release(etcd_lock *lock, int64_t timeout_ms, etcd_error *r
     if (st == ETCD_OK) {
         st = release(lock, &limit, &err);
     } else {
-        etcd__session_disarm(lock->session);
+        stop_guard(lock);
         etcd__session_abandon(lock->session, 0);
     }
     if (st != ETCD_OK)

@@ -81,25 +81,31 @@ static void note_loss(struct etcd__session *session, etcd_status status, const e
     atomic_store_explicit(&session->lost, (int)status, memory_order_release);
 }
 
-static void on_end(etcd_keepalive *keepalive, etcd_status status, const etcd_error *err, void *user_data)
+void etcd__session_lose(struct etcd__session *session, etcd_status status, const etcd_error *err)
 {
-    struct etcd__session *session = user_data;
-    etcd__session_lost_fn *fn;
-    void *user;
+    etcd__session_lost_fn *fn = NULL;
+    void *user = NULL;
     etcd_error why;
 
-    (void)keepalive;
     pthread_mutex_lock(&session->shared.mutex);
-    note_loss(session, status, err);
-    why = session->why;
-    if (session->shared.wait != NULL)
-        etcd_watch_cancel(session->shared.wait);
-    fn = session->shared.fn;
-    user = session->shared.user;
-    session->shared.fn = NULL;
+    if (lost_status(session) == ETCD_OK) {
+        note_loss(session, status, err);
+        if (session->shared.wait != NULL)
+            etcd_watch_cancel(session->shared.wait);
+        fn = session->shared.fn;
+        user = session->shared.user;
+        why = session->why;
+        session->shared.fn = NULL;
+    }
     pthread_mutex_unlock(&session->shared.mutex);
     if (fn != NULL)
         fn(user, why.status, &why); /* the session may be gone afterwards */
+}
+
+static void on_end(etcd_keepalive *keepalive, etcd_status status, const etcd_error *err, void *user_data)
+{
+    (void)keepalive;
+    etcd__session_lose(user_data, status, err);
 }
 
 /*

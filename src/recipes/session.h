@@ -41,6 +41,12 @@ etcd_status etcd__session_arm(struct etcd__session *session, etcd__session_lost_
 void etcd__session_disarm(struct etcd__session *session);
 
 /*
+ * For who learns by other means that the session is worth nothing any more: as if its lease had ended. Only the first
+ * loss counts. The session may be gone afterwards.
+ */
+void etcd__session_lose(struct etcd__session *session, etcd_status status, const etcd_error *err);
+
+/*
  * Waits for a watch to bring something, at most until `limit` and not beyond the loss of the session: then
  * DEADLINE, or how it was lost; else as etcd_watch_next().
  */
