@@ -253,7 +253,10 @@ fail:
     return NULL;
 }
 
-/* The first who wants the lease: nothing is known of it but what he says. Renewed at once, so that a stale one is noticed early. */
+/*
+ * The first who wants the lease: nothing is known of it but what he says. It is renewed at once, so that a
+ * stale one is noticed early.
+ */
 static void begin(struct etcd__lease *lease, struct etcd_keepalive *keepalive)
 {
     etcd__list_push(&lease->users, &keepalive->node);
@@ -379,7 +382,7 @@ void etcd_keepalive_close(etcd_keepalive *keepalive)
     if (keepalive == NULL || atomic_exchange(&keepalive->closing, true))
         return;
     client = keepalive->client;
-    /* In a forked child the engine's state may be half-changed and belongs to the parent: it is left alone. */
+    /* In a forked child the engine's state may be half-changed: it is left alone. */
     if (etcd__loop_usable(client->loop, NULL) == ETCD_OK) {
         etcd__loop_run(client->loop, detach, keepalive);
         (void)etcd__loop_finish_callback(client->loop, &keepalive->callback);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * All leases that a client keeps alive, and the streams that renew them. Engine only, but for the functions of etcdc/lease.h.
+ * All leases that a client keeps alive, and the streams that renew them. Engine only, but for the functions of
+ * etcdc/lease.h.
  *
- * Several keep-alives of one lease share one entry. An entry is renewed every third of its TTL and ends when the server does not know the
- * lease, or when the time that the newest answered renewal bought is over: whichever is noticed first.
+ * Several keep-alives of one lease share one entry. An entry is renewed every third of its TTL and ends when the
+ * server does not know the lease, or when the time that the newest answered renewal bought is over: whichever is
+ * noticed first.
  */
 #ifndef ETCD__CLIENT_KEEPALIVE_H
 #define ETCD__CLIENT_KEEPALIVE_H
@@ -26,7 +28,10 @@ struct etcd__lessor {
 };
 
 void etcd__lessor_init(struct etcd__lessor *lessor, struct etcd_client *client);
-/* Ends every keep-alive with ETCD_E_CLOSED; the leases are left to expire. Before the channel goes. Fine when done before. */
+/*
+ * Ends every keep-alive with ETCD_E_CLOSED; the leases are left to expire. To be called while the channel
+ * is still there; again is fine.
+ */
 void etcd__lessor_close(struct etcd__lessor *lessor);
 
 #endif

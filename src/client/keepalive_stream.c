@@ -114,7 +114,7 @@ int64_t etcd__lease_overdue_ms(const struct etcd__lease *lease)
 
     if (limit_ms > OVERDUE_MAX_MS)
         limit_ms = OVERDUE_MAX_MS;
-    /* As long as answers come in, it is the queue at the server that takes its time, and another one would not be shorter. */
+    /* While answers come in it is the queue at the server that takes time, and another would not be shorter. */
     if (stream->answered_ms > since_ms)
         since_ms = stream->answered_ms;
     /* Each endpoint gets a try; after that the server may just be slow, and is given longer. */

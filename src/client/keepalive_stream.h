@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The streams that carry renewals, and what they know of a lease. Internal to the keep-alive: keepalive.c decides when a lease
- * is renewed and what an answer means for it, keepalive_stream.c gets renewals to a server and answers back.
+ * The streams that carry renewals, and what they know of a lease. Internal to the keep-alive: keepalive.c decides
+ * when a lease is renewed and what an answer means for it, keepalive_stream.c gets renewals to a server and
+ * answers back.
  *
  * A stream:  IDLE -> (LOGIN ->) OPENING -> OPEN -> (broken) PAUSING -> OPENING ...
  *
- * A server renews the leases of a stream one after the other and answers in that order. One that it refuses (other than by an answer without
- * TTL) ends the whole stream, so the first unanswered lease is under suspicion then: it goes on alone, on a stream of its own, and ends when
- * that fails in the same way. The others are sent again, one first, then two, four ...: with many
- * refused leases the effort stays proportional to their number.
+ * A server renews the leases of a stream one after the other and answers in that order. One that it refuses (other
+ * than by an answer without TTL) ends the whole stream, so the first unanswered lease is under suspicion then: it
+ * goes on alone, on a stream of its own, and ends when that is refused too. The others are sent again, one first, then
+ * two, four ...: with many refused leases the effort stays proportional to their number.
  */
 #ifndef ETCD__CLIENT_KEEPALIVE_STREAM_H
 #define ETCD__CLIENT_KEEPALIVE_STREAM_H
@@ -42,8 +43,8 @@ struct etcd__lease {
     int64_t expires_ms;
     enum etcd__lease_state state;
     /*
-     * Everybody who wanted the lease went while a renewal was under way. The entry stays until the answer, so that an answer can never
-     * be taken for that of a later renewal of the same id.
+     * Everybody who wanted the lease went while a renewal was under way. The entry stays until the answer, so that
+     * this answer can never be taken for that of a later renewal of the same id.
      */
     bool disowned;
     struct etcd__outgoing outgoing;
@@ -99,7 +100,7 @@ void etcd__lease_stream_stalled(struct etcd__lease_stream *stream);
 int64_t etcd__lessor_now(const struct etcd__lessor *lessor);
 /* Something about the lease changed: when to look at it next. */
 void etcd__lease_schedule(struct etcd__lease *lease);
-/* The renewal that was sent at sent_ms was answered; the lease rests. It may be gone afterwards, and its stream too. */
+/* The renewal of sent_ms was answered; the lease rests. It may be gone afterwards, and its stream too. */
 void etcd__lease_answered(struct etcd__lease *lease, int64_t ttl_s);
 /* Ends it for all who keep it alive. It is gone afterwards, and its stream may be. */
 void etcd__lease_end(struct etcd__lease *lease, etcd_status status, const etcd_error *err);
