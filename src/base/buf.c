@@ -35,7 +35,7 @@ static void move_to_front(struct etcd__buf *buf)
 {
     size_t len = etcd__buf_len(buf);
 
-    if (buf->start == 0)
+    if (buf->data == NULL || buf->start == 0)
         return;
     memmove(buf->data, buf->data + buf->start, len);
     buf->start = 0;

@@ -70,7 +70,7 @@ bool etcd__map_put(struct etcd__map *map, uint64_t key, void *value)
         return true;
     }
     /* At most three quarters full: runs stay short, and find() always ends. */
-    if (map->count >= map->capacity / 4 * 3) {
+    if (slot == NULL || map->count >= map->capacity / 4 * 3) {
         if (!grow(map))
             return false;
         slot = find(map, key);

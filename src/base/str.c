@@ -201,9 +201,9 @@ bool etcd__parse_u64(const char *text, size_t len, uint64_t min, uint64_t max, u
     return true;
 }
 
-static char lower(char c)
+static int lower(char c)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
 }
 
 bool etcd__equal_nocase(const char *a, size_t a_len, const char *b)
