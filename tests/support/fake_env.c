@@ -598,7 +598,7 @@ void fake_env_free(struct fake_env *fake)
 
     if (fake == NULL)
         return;
-    while ((node = etcd__list_first(&fake->events)) != NULL)
+    while ((node = etcd__list_pop(&fake->events)) != NULL)
         event_free(ETCD__CONTAINER(node, struct event, node));
     while ((node = etcd__list_pop(&fake->hosts)) != NULL)
         free(ETCD__CONTAINER(node, struct host, node));
