@@ -2,7 +2,6 @@
 /* capp_main and signals, as a shell sees them: real signals to a child process. */
 #include "fixture.h"
 
-#include <errno.h>
 #include <locale.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -348,7 +347,6 @@ static capp_app *from_handler;
 static void stop_in_handler(int number)
 {
     (void)number;
-    errno = 0;
     capp_stop(from_handler);
 }
 

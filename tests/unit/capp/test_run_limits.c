@@ -88,7 +88,7 @@ static capp_status good_stop(void *self, int64_t limit_ms, capp_error *reterr)
 static void never_destroy(void *self)
 {
     (void)self;
-    CHECK(!"destroyed although a thread may use it");
+    _exit(3); /* a thread may still use it */
 }
 
 static void stuck_cancel(void *user_data)
@@ -217,6 +217,7 @@ static void start_that_ignores_the_stop(void)
     int64_t began = now_ms();
     CHECK(capp_run(app, &error) == CAPP_E_TIMEOUT);
     int64_t took = now_ms() - began;
+    pthread_join(stopper, NULL);
     CHECK(took >= 390 && took <= 400 + SLACK_MS);
     CHECK_HAS(error.message, "start of clients did not end within");
 }
