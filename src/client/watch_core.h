@@ -15,6 +15,7 @@
 #define ETCD__CLIENT_WATCH_CORE_H
 
 #include "client/client.h"
+#include "client/errors.h"
 #include "client/watch_queue.h"
 
 enum etcd__watch_state {
@@ -71,10 +72,14 @@ void etcd__watch_start(struct etcd_watch *watch);
 /* A server had this revision after the watch was opened. */
 void etcd__watch_learned(struct etcd_watch *watch, int64_t revision);
 void etcd__watch_created(struct etcd_watch *watch);
-/* The answer to the create was a refusal. It is off the stream already, which used this token. */
-void etcd__watch_refused(struct etcd_watch *watch, const char *reason, uint64_t token_generation);
-/* The server ended the watch. It is off the stream already. */
-void etcd__watch_canceled(struct etcd_watch *watch, const struct etcd__wire_watch *head);
+/*
+ * The server refused to create the watch, or ended it. It is off the stream already. `generation`: of the token that
+ * the stream went out with.
+ */
+void etcd__watch_refused(struct etcd_watch *watch, const char *reason, const struct etcd__verdict *verdict,
+                         uint64_t generation);
+/* The next revision is compacted; `revision` is the oldest that is left. The watch is off the stream already. */
+void etcd__watch_compacted(struct etcd_watch *watch, int64_t revision);
 /* Events, or how far the watch is. Takes the batch over. */
 void etcd__watch_received(struct etcd_watch *watch, const struct etcd__wire_watch *head, struct etcd_events *events);
 /* The stream broke; the watch is still on it. Returns false when the watch does not want to be created again now. */

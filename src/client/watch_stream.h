@@ -29,7 +29,6 @@ struct etcd__watch_stream {
     size_t count;             /* in both */
     struct etcd__call call;
     uint64_t generation; /* of the token of the call */
-    int64_t opened_ms;
     int64_t next_id, expect_id;
     struct etcd__map ids; /* the watches of `sent` */
     bool foreign;
