@@ -32,18 +32,20 @@ static _Noreturn void leave(int code)
 
 int capp_main(capp_builder *builder)
 {
+    char name[CAPP__NAME_SIZE];
     capp_app *app = NULL;
     capp_error error = {0};
 
+    etcd__format(name, sizeof(name), "%s", builder == NULL ? "app" : builder->app->name);
     if (capp_build(builder, &app, &error) != CAPP_OK) {
-        print_failure("app", &error);
+        print_failure(name, &error);
         return EXIT_FAILURE;
     }
     if (app->signals == CAPP_SIGNALS_AUTO)
         app->signals = CAPP_SIGNALS_STOP_OR_EXIT;
     capp_status status = capp_run(app, &error);
     if (status != CAPP_OK)
-        print_failure(app->name, &error);
+        print_failure(name, &error);
     if (app->left_behind)
         leave(EXIT_FAILURE);
     capp_free(app);

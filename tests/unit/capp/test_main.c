@@ -164,6 +164,7 @@ static int bad_program(void)
     capp_builder *app = capp_builder_new();
 
     capp_use_log(app, log_nowhere, NULL);
+    capp_use_name(app, "shop");
     capp_add_worker(app, "bad name", waiting_worker, NULL);
     capp_add_service(app, NULL);
     return capp_main(app);
@@ -175,7 +176,7 @@ static void failed_build_prints_one_line(void **state)
 
     (void)state;
     assert_int_equal(reap(&child), 1);
-    assert_string_equal(child.text, "app: 2 mistakes: capp_add_worker: name 'bad name' is not 1-63 characters of A-Z "
+    assert_string_equal(child.text, "shop: 2 mistakes: capp_add_worker: name 'bad name' is not 1-63 characters of A-Z "
                                     "a-z 0-9 _ -; capp_service is NULL\n");
 }
 
