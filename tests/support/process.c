@@ -67,7 +67,9 @@ static pid_t spawn(const char *const *argv, const char *const *env, int in, int 
     if (pid == 0) {
         prepare_child(parent, in, out);
         execve(argv[0], (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)env);
-        dprintf(STDERR_FILENO, "%s: cannot be run\n", argv[0]);
+        static const char failure[] = ": cannot be run\n";
+        if (write(STDERR_FILENO, argv[0], strlen(argv[0])) > 0)
+            (void)!write(STDERR_FILENO, failure, strlen(failure));
         _exit(127);
     }
     if (pid < 0)
