@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum { END_OPEN, END_STREAM, END_TRAILERS };
-enum { MAX_HELD_PINGS = 16, FRAME_HEADER = 5, MAX_REPLY_FIELDS = 16 };
+enum { MAX_HELD_PINGS = 16, FRAME_HEADER = 5, MAX_REPLY_FIELDS = 32 };
 
 struct h2_server {
     nghttp2_session *ng;
@@ -419,6 +419,7 @@ struct h2_server *h2_server_new(const struct h2_server_config *config, const str
         abort();
     nghttp2_option_set_no_auto_window_update(option, 1);
     nghttp2_option_set_no_auto_ping_ack(option, 1);
+    nghttp2_option_set_max_send_header_block_length(option, 1 << 20);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk);
