@@ -24,19 +24,19 @@ typedef enum capp_status {
     CAPP_OK = 0,
     CAPP_E_INVALID_ARGUMENT = 1, /**< Bad input; the message names argument and value. */
     CAPP_E_NO_MEMORY = 2,
-    CAPP_E_DUPLICATE = 3,    /**< A (type, name) or a worker's name is registered twice. */
-    CAPP_E_NOT_FOUND = 4,    /**< Nothing is registered under this (type, name). */
-    CAPP_E_CYCLE = 5,        /**< Services need each other in a circle; the message has the whole path. */
-    CAPP_E_STATE = 6,        /**< Not now: registering after the build, running twice, ... */
-    CAPP_E_TIMEOUT = 7,      /**< A limit passed; the message names who did not end in time. */
-    CAPP_E_CANCELLED = 8,    /**< Ended by a cancel, or because the application stops. */
-    CAPP_E_UNAVAILABLE = 9,  /**< Something outside of the process cannot be reached. */
-    CAPP_E_AUTH = 10,        /**< Login refused, or credentials missing. */
-    CAPP_E_DENIED = 11,      /**< Known, but not allowed to. */
-    CAPP_E_IO = 12,          /**< A file, a descriptor, a thread; see capp_error.sys_errno. */
-    CAPP_E_CLOSED = 13,      /**< The object is closed, or was closed meanwhile. */
-    CAPP_E_EXTERNAL = 14,    /**< Another library's failure that fits none of these; see external_code. */
-    CAPP_E_INTERNAL = 15,    /**< A bug; please report it. */
+    CAPP_E_DUPLICATE = 3,   /**< A (type, name) or a worker's name is registered twice. */
+    CAPP_E_NOT_FOUND = 4,   /**< Nothing is registered under this (type, name). */
+    CAPP_E_CYCLE = 5,       /**< Services need each other in a circle; the message has the whole path. */
+    CAPP_E_STATE = 6,       /**< Not now: registering after the build, running twice, ... */
+    CAPP_E_TIMEOUT = 7,     /**< A limit passed; the message names who did not end in time. */
+    CAPP_E_CANCELLED = 8,   /**< Ended by a cancel, or because the application stops. */
+    CAPP_E_UNAVAILABLE = 9, /**< Something outside of the process cannot be reached. */
+    CAPP_E_AUTH = 10,       /**< Login refused, or credentials missing. */
+    CAPP_E_DENIED = 11,     /**< Known, but not allowed to. */
+    CAPP_E_IO = 12,         /**< A file, a descriptor, a thread; see capp_error.sys_errno. */
+    CAPP_E_CLOSED = 13,     /**< The object is closed, or was closed meanwhile. */
+    CAPP_E_EXTERNAL = 14,   /**< Another library's failure that fits none of these; see external_code. */
+    CAPP_E_INTERNAL = 15,   /**< A bug; please report it. */
     CAPP_STATUS_FORCE_INT32 = 0x7fffffff
 } capp_status;
 

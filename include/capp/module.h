@@ -76,10 +76,10 @@ static inline capp_module capp_module_of(const char *name, capp_configure_fn *co
 
 /** Something that is started and stopped with the application. Grows at its end; zero means default. */
 typedef struct capp_hook {
-    size_t size;              /**< sizeof(capp_hook). */
-    const char *name;         /**< For messages; NULL: the module's. Copied. */
-    capp_start_fn *start;     /**< May be NULL. */
-    capp_stop_fn *stop;       /**< May be NULL. Called if the start succeeded or there is none. */
+    size_t size;          /**< sizeof(capp_hook). */
+    const char *name;     /**< For messages; NULL: the module's. Copied. */
+    capp_start_fn *start; /**< May be NULL. */
+    capp_stop_fn *stop;   /**< May be NULL. Called if the start succeeded or there is none. */
     /** Called exactly once: by capp_free(), by a build that fails, or when adding the hook fails. */
     void (*destroy)(void *self);
     void *self;               /**< Passed to the three. */

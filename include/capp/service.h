@@ -103,23 +103,25 @@ typedef struct capp_service {
  */
 #ifndef __cplusplus
 
+/* clang-format off */
+
 /* The offset of a field, if the field is a pointer to T; anything else does not compile. */
 #define CAPP_FIELD_(S, field, T) \
     _Generic(((S *)0)->field, T *: offsetof(S, field), const T *: offsetof(S, field))
 
+#define CAPP_ROW_(S, field, T, name, flags) {#field, &T##_type, (name), CAPP_FIELD_(S, field, T), (flags), 0}
+
 /** A row that fills `S.field`, a `T *`, with the unnamed T. A field of another type does not compile. */
-#define CAPP_INJECT(S, field, T) {#field, &T##_type, NULL, CAPP_FIELD_(S, field, T), 0, 0}
+#define CAPP_INJECT(S, field, T) CAPP_ROW_(S, field, T, NULL, 0)
 
 /** A row that fills `S.field`, a `T *`, with the T registered under `name`. */
-#define CAPP_INJECT_NAMED(S, field, T, name) {#field, &T##_type, (name), CAPP_FIELD_(S, field, T), 0, 0}
+#define CAPP_INJECT_NAMED(S, field, T, name) CAPP_ROW_(S, field, T, name, 0)
 
 /** As CAPP_INJECT; the field stays NULL when there is none. */
-#define CAPP_INJECT_OPT(S, field, T) \
-    {#field, &T##_type, NULL, CAPP_FIELD_(S, field, T), CAPP_INJECT_OPTIONAL, 0}
+#define CAPP_INJECT_OPT(S, field, T) CAPP_ROW_(S, field, T, NULL, CAPP_INJECT_OPTIONAL)
 
 /** As CAPP_INJECT_NAMED; the field stays NULL when there is none. */
-#define CAPP_INJECT_NAMED_OPT(S, field, T, name) \
-    {#field, &T##_type, (name), CAPP_FIELD_(S, field, T), CAPP_INJECT_OPTIONAL, 0}
+#define CAPP_INJECT_NAMED_OPT(S, field, T, name) CAPP_ROW_(S, field, T, name, CAPP_INJECT_OPTIONAL)
 
 /** Inside CAPP_SERVICE: the service's table of capp_inject rows, an array. */
 #define CAPP_INJECTS(table) .inject = (table), .inject_count = sizeof(table) / sizeof((table)[0])
@@ -130,6 +132,8 @@ typedef struct capp_service {
  */
 #define CAPP_SERVICE(T, ...) \
     {.size = sizeof(capp_service), .type = &T##_type, .object_size = sizeof(T), __VA_ARGS__}
+
+/* clang-format on */
 
 #endif
 

@@ -134,6 +134,20 @@ ETCD_API ETCD_NODISCARD etcd_status etcd_client_wait_ready_async(etcd_client *cl
 ETCD_API void etcd_client_cancel_waits(etcd_client *client);
 
 /**
+ * Revokes every lease that this client keeps alive, all at once, and with them locks and registrations: nothing is left for others to
+ * wait for. Their keep-alives end with ETCD_E_CLOSED, and new ones are refused. For the orderly stop of a program, after
+ * etcd_client_cancel_waits() and before etcd_client_close().
+ *
+ * @param timeout_ms  0: the client's default.
+ * @retval ETCD_OK  Nothing is left; also when there was no lease.
+ * @retval ETCD_E_DEADLINE, ETCD_E_UNAVAILABLE, ...  Of the first lease that could not be revoked; it expires by itself.
+ * @retval ETCD_E_CLOSED, ETCD_E_WOULD_DEADLOCK, ETCD_E_INVALID_ARGUMENT, ETCD_E_NO_MEMORY
+ * @par Threads Any, not from a callback.
+ * @since 0.1
+ */
+ETCD_API etcd_status etcd_client_release_leases(etcd_client *client, int64_t timeout_ms, etcd_error *reterr);
+
+/**
  * Closes the client: every pending call, watch and keep-alive ends once, with ETCD_E_CLOSED; connections are closed. Their handles, and the
  * client's, still answer with that status until they are freed. Leases are left as they are.
  * Idempotent. Does not wait for callbacks of other objects; bounded by local work, never by a server.
@@ -150,6 +164,9 @@ ETCD_API void etcd_client_free(etcd_client *client);
 
 /** The name from the options. Lives as long as the client. @since 0.1 */
 ETCD_API const char *etcd_client_name(const etcd_client *client);
+
+/** The time limit of calls that set none of their own, in milliseconds; ETCD_TIMEOUT_NONE: none. Any thread. @since 0.1 */
+ETCD_API int64_t etcd_client_timeout_ms(const etcd_client *client);
 
 /** How the client's loop is driven. Any thread. @since 0.1 */
 ETCD_API etcd_drive etcd_client_drive(const etcd_client *client);

@@ -308,6 +308,11 @@ const char *etcd_client_name(const etcd_client *client)
     return client == NULL ? "" : client->config.name;
 }
 
+int64_t etcd_client_timeout_ms(const etcd_client *client)
+{
+    return client == NULL ? 0 : client->config.timeout_ms;
+}
+
 etcd_drive etcd_client_drive(const etcd_client *client)
 {
     return client->loop->drive;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/watch_queue.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "runtime/env_system.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "recipes/limit.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 
@@ -9,52 +10,10 @@
 #include <string.h>
 #include <time.h>
 
-#ifdef CLOCK_BOOTTIME
-#define CLOCK CLOCK_BOOTTIME
-#else
-#define CLOCK CLOCK_MONOTONIC
-#endif
-
 enum {
     PAUSE_FIRST_MS = 20,
     PAUSE_MAX_MS = 320,
 };
-
-int64_t etcd__clock_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-/* The client says its own default among its options: "timeout: 5000 ms", or "timeout: none". */
-static int64_t default_ms(const char *options)
-{
-    static const char name[] = "\ntimeout: ";
-    const char *at = strstr(options, name);
-    int64_t ms = at == NULL ? 0 : strtoll(at + strlen(name), NULL, 10);
-
-    return ms > 0 ? ms : ETCD_TIMEOUT_NONE;
-}
-
-static bool ask_client(const etcd_client *client, int64_t *ret_ms)
-{
-    char text[2048], *longer;
-    size_t len = etcd_client_describe(client, text, sizeof(text));
-
-    if (len < sizeof(text)) {
-        *ret_ms = default_ms(text);
-        return true;
-    }
-    longer = etcd__malloc(len + 1);
-    if (longer == NULL)
-        return false;
-    (void)etcd_client_describe(client, longer, len + 1);
-    *ret_ms = default_ms(longer);
-    etcd__free(longer);
-    return true;
-}
 
 etcd_status etcd__limit_start(struct etcd__limit *limit, const etcd_client *client, int64_t timeout_ms,
                               etcd_error *reterr)
@@ -63,8 +22,8 @@ etcd_status etcd__limit_start(struct etcd__limit *limit, const etcd_client *clie
 
     if (timeout_ms < 0)
         return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "timeout_ms is negative: %" PRId64, timeout_ms);
-    if (timeout_ms == 0 && !ask_client(client, &timeout_ms))
-        return etcd__fail_memory(reterr);
+    if (timeout_ms == 0)
+        timeout_ms = etcd_client_timeout_ms(client);
     limit->end_ms = timeout_ms < INT64_MAX - now ? now + timeout_ms : INT64_MAX;
     limit->pause_ms = 0;
     return ETCD_OK;

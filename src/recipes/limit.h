@@ -14,9 +14,6 @@ struct etcd__limit {
     int64_t pause_ms; /* before the next repetition; 0: none was made yet */
 };
 
-/* Milliseconds of the clock that all of the recipes count in. */
-int64_t etcd__clock_ms(void);
-
 /*
  * Starts a limit as public functions take it: 0 means the client's default. INVALID_ARGUMENT when negative.
  */

@@ -11,6 +11,7 @@
  */
 #include "etcdc/registry.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "etcdc/kv.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/env_system.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "runtime/poller.h"
 
@@ -8,7 +9,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 struct etcd__env_system {
@@ -18,14 +18,6 @@ struct etcd__env_system {
 static struct etcd__poller *poller_of(void *self)
 {
     return ((struct etcd__env_system *)self)->poller;
-}
-
-int64_t etcd__clock_ms(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_BOOTTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 static int64_t system_now(void *self)
@@ -149,6 +141,15 @@ static int system_poll_fd(void *self)
     return poller->ops->fd(poller);
 }
 
+static void system_set_user_timeout(void *self, int fd, int ms)
+{
+    unsigned value = (unsigned)ms;
+
+    (void)self;
+    /* Linux has it; elsewhere keepalive pings find a dead peer out all the same, a little later. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, sizeof(value));
+}
+
 static const struct etcd__env_ops system_ops = {
     .now_ms = system_now,
     .random = system_random,
@@ -162,6 +163,7 @@ static const struct etcd__env_ops system_ops = {
     .poll_wake = system_poll_wake,
     .poll_deadline = system_poll_deadline,
     .poll_fd = system_poll_fd,
+    .set_user_timeout = system_set_user_timeout,
 };
 
 int etcd__env_system_new(bool use_poll, struct etcd__env_system **ret_system)

@@ -14,7 +14,5 @@ int etcd__env_system_new(bool use_poll, struct etcd__env_system **ret_system);
 struct etcd__env etcd__env_system_table(struct etcd__env_system *system);
 /* After the last socket was closed. */
 void etcd__env_system_free(struct etcd__env_system *system);
-/* Milliseconds on the clock that env->now_ms reads. Any thread. */
-int64_t etcd__clock_ms(void);
 
 #endif

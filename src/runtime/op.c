@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/op.h"
 
+#include "base/clock.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <time.h>
