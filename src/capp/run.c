@@ -118,8 +118,8 @@ static void call_component(void *arg)
     struct capp__component *component = arg;
 
     if (component->call.stopping)
-        component->call.status =
-            component->stop(component->self, component->call.limit_ms, &component->call.error);
+        component->call.status = component->stop(component->self, component->call.limit_ms,
+                                                 &component->call.error);
     else
         component->call.status = component->start(component->self, &component->call.error);
 }
@@ -174,8 +174,7 @@ static bool start_component(struct run *run, struct capp__component *component)
     char reason[192];
 
     capp_log(&run->app->logger, CAPP_LOG_DEBUG, "app", "starting %s", component->label);
-    capp_status status =
-        component->start == NULL ? CAPP_OK : call_and_wait(run, component, false, &error);
+    capp_status status = component->start == NULL ? CAPP_OK : call_and_wait(run, component, false, &error);
     if (status == CAPP_OK) {
         run->started++;
         return true;

@@ -14,11 +14,11 @@ struct capp_cancel {
     atomic_bool requested;
     struct {
         pthread_mutex_t mutex;
-        pthread_cond_t changed;           /* requested, or `running` has ended */
-        struct etcd__list entries;        /* capp_cancel_entry.node; those whose turn has not come */
+        pthread_cond_t changed;            /* requested, or `running` has ended */
+        struct etcd__list entries;         /* capp_cancel_entry.node; those whose turn has not come */
         struct capp_cancel_entry *running; /* may be freed meanwhile, by its own function */
-        pthread_t thread;                 /* that runs it */
-        char label[CAPP__NAME_SIZE];      /* of the one that runs */
+        pthread_t thread;                  /* that runs it */
+        char label[CAPP__NAME_SIZE];       /* of the one that runs */
     } shared;
 };
 

@@ -115,10 +115,10 @@ __attribute__((unused)) static size_t open_fds(void)
     return count;
 }
 
-#define assert_has(text, part)                                                                     \
-    do {                                                                                           \
-        if (strstr((text), (part)) == NULL)                                                        \
-            fail_msg("'%s' is not in '%s'", (part), (text));                                       \
+#define assert_has(text, part)                               \
+    do {                                                     \
+        if (strstr((text), (part)) == NULL)                  \
+            fail_msg("'%s' is not in '%s'", (part), (text)); \
     } while (0)
 
 #endif

@@ -64,11 +64,11 @@ static void top_fini(void *self)
     trace("fini top");
 }
 
-static const capp_service user_def =
-    CAPP_SERVICE(user_service, CAPP_INJECTS(user_rows), .init = user_init, .fini = user_fini);
+static const capp_service user_def = CAPP_SERVICE(user_service, CAPP_INJECTS(user_rows), .init = user_init,
+                                                  .fini = user_fini);
 static const capp_service top_def = CAPP_SERVICE(top_service, CAPP_INJECTS(top_rows), .fini = top_fini);
-static const capp_service failing_top_def =
-    CAPP_SERVICE(top_service, CAPP_INJECTS(top_rows), .init = top_init_fails, .fini = top_fini);
+static const capp_service failing_top_def = CAPP_SERVICE(top_service, CAPP_INJECTS(top_rows),
+                                                         .init = top_init_fails, .fini = top_fini);
 
 /* A module that makes one thing late, publishes another at once, and owns both. */
 struct things {
@@ -196,8 +196,8 @@ static void failed_provider_ends_the_build(void **state)
         capp_add_service(builder, &user_def);
         capp_configure(builder, capp_module_of("things", configure_things, &things));
         assert_int_equal(capp_build(builder, &app, &error), i == 0 ? CAPP_E_UNAVAILABLE : CAPP_E_INTERNAL);
-        assert_string_equal(error.message,
-                            i == 0 ? "thing 'late': no things left" : "thing 'late': its provider made nothing");
+        assert_string_equal(error.message, i == 0 ? "thing 'late': no things left"
+                                                  : "thing 'late': its provider made nothing");
         things.fail_to_provide = false;
         things.provide_null = true;
     }
@@ -329,10 +329,10 @@ static void change_small(capp_service *s)
 {
     s->object_size = sizeof(void *);
 }
-#define CHANGED(what)                      \
+#define CHANGED(what)                       \
     static void bad_##what(capp_builder *b) \
-    {                                      \
-        add_changed(b, change_##what);     \
+    {                                       \
+        add_changed(b, change_##what);      \
     }
 CHANGED(size)
 CHANGED(type)
@@ -387,12 +387,15 @@ static void bad_calls_are_refused_in_words(void **state)
         {bad_size, CAPP_E_INVALID_ARGUMENT, "capp_service.size is 0"},
         {bad_type, CAPP_E_INVALID_ARGUMENT, "capp_add_service: type is NULL"},
         {bad_object_size, CAPP_E_INVALID_ARGUMENT, "service user_service: object_size is 0"},
-        {bad_lifetime, CAPP_E_INVALID_ARGUMENT, "service user_service: lifetime must be CAPP_SINGLETON, it is 1"},
+        {bad_lifetime, CAPP_E_INVALID_ARGUMENT,
+         "service user_service: lifetime must be CAPP_SINGLETON, it is 1"},
         {bad_inject, CAPP_E_INVALID_ARGUMENT, "service user_service: inject is NULL but inject_count is 4"},
         {bad_service_name, CAPP_E_INVALID_ARGUMENT, "capp_add_service: name 'a.b' is not 1-63"},
         {bad_limit, CAPP_E_INVALID_ARGUMENT, "service user_service: limits: stop_timeout_ms is negative"},
-        {bad_small, CAPP_E_INVALID_ARGUMENT, "service user_service: field named at byte 8 is no pointer inside"},
-        {double_service, CAPP_E_DUPLICATE, "thing 'x' is registered twice, by the program and by the program"},
+        {bad_small, CAPP_E_INVALID_ARGUMENT,
+         "service user_service: field named at byte 8 is no pointer inside"},
+        {double_service, CAPP_E_DUPLICATE,
+         "thing 'x' is registered twice, by the program and by the program"},
         {host_type, CAPP_E_DUPLICATE, "capp_app is registered twice, by the host and by the program"},
         {bad_module, CAPP_E_INVALID_ARGUMENT, "capp_configure: the module was not initialised"},
         {nameless_module, CAPP_E_INVALID_ARGUMENT, "capp_configure: module.name is NULL"},
@@ -422,8 +425,9 @@ static void all_mistakes_come_together(void **state)
         capp_use_shutdown_timeout(builder, -1 - i);
     capp_add_worker(builder, "w", NULL, NULL);
     assert_int_equal(capp_build(builder, &app, &error), CAPP_E_INVALID_ARGUMENT);
-    assert_int_equal(strncmp(error.message, "41 mistakes: capp_use_shutdown_timeout: timeout_ms is -1; ", 58), 0);
-    assert_int_equal(strlen(error.message), CAPP_ERROR_MESSAGE_SIZE - 1); /* cut */
+    assert_int_equal(strncmp(error.message, "41 mistakes: capp_use_shutdown_timeout: timeout_ms is -1; ", 58),
+                     0);
+    assert_int_equal(strlen(error.message), CAPP_ERROR_MESSAGE_SIZE - 1);                /* cut */
     assert_has(log.text, "ERROR build: capp_use_shutdown_timeout: timeout_ms is -40\n"); /* but logged */
     assert_has(log.text, "ERROR build: capp_add_worker: fn is NULL\n");
 }
@@ -434,7 +438,8 @@ static capp_setup *kept;
 static capp_status configure_badly(capp_setup *setup, const capp_module *module, capp_error *reterr)
 {
     static thing object;
-    capp_hook hook = {.size = sizeof(hook), .destroy = destroy_things, .self = module->user_data, .name = "a b"};
+    capp_hook hook = {
+        .size = sizeof(hook), .destroy = destroy_things, .self = module->user_data, .name = "a b"};
 
     assert_int_equal(capp_publish(setup, NULL, NULL, &object), CAPP_E_INVALID_ARGUMENT);
     assert_int_equal(capp_publish(setup, &thing_type, NULL, NULL), CAPP_E_INVALID_ARGUMENT);

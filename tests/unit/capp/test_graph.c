@@ -49,7 +49,8 @@ static const capp_inject beta_alpha_opt[] = {CAPP_INJECT_OPT(beta, needs_alpha, 
 static const capp_inject gamma_alpha[] = {CAPP_INJECT(gamma_service, needs_alpha, alpha)};
 
 static const capp_service alpha_on_beta = CAPP_SERVICE(alpha, CAPP_INJECTS(alpha_beta), .init = must_not_run);
-static const capp_service alpha_on_stores = CAPP_SERVICE(alpha, CAPP_INJECTS(alpha_stores), .init = must_not_run);
+static const capp_service alpha_on_stores = CAPP_SERVICE(alpha, CAPP_INJECTS(alpha_stores),
+                                                         .init = must_not_run);
 static const capp_service alpha_on_stores_opt = CAPP_SERVICE(alpha, CAPP_INJECTS(alpha_stores_opt));
 static const capp_service beta_on_gamma = CAPP_SERVICE(beta, CAPP_INJECTS(beta_gamma), .init = must_not_run);
 static const capp_service beta_on_alpha = CAPP_SERVICE(beta, CAPP_INJECTS(beta_alpha), .init = must_not_run);
@@ -82,8 +83,9 @@ static void missing_when_nothing_is_registered(void **state)
     capp_error error = expect_failure(builder, CAPP_E_NOT_FOUND);
     assert_string_equal(error.message,
                         "service alpha: field needs_beta needs the unnamed beta; none is registered");
-    assert_string_equal(build_log.text, "ERROR build: service alpha: field needs_beta needs the unnamed beta; "
-                                        "none is registered\n");
+    assert_string_equal(build_log.text,
+                        "ERROR build: service alpha: field needs_beta needs the unnamed beta; "
+                        "none is registered\n");
 }
 
 static capp_status publish_two(capp_setup *setup, const capp_module *module, capp_error *reterr)
@@ -102,10 +104,11 @@ static void missing_lists_what_there_is(void **state)
     capp_configure(builder, capp_module_of("stores", publish_two, NULL));
     capp_add_service(builder, &alpha_on_stores);
     capp_error error = expect_failure(builder, CAPP_E_NOT_FOUND);
-    assert_string_equal(error.message,
-                        "2 mistakes: service alpha: field default_store needs the unnamed store; registered: "
-                        "'blue', 'red'; ask for one of them by name; service alpha: field named_store needs store "
-                        "'config'; registered: 'blue', 'red'");
+    assert_string_equal(
+        error.message,
+        "2 mistakes: service alpha: field default_store needs the unnamed store; registered: "
+        "'blue', 'red'; ask for one of them by name; service alpha: field named_store needs store "
+        "'config'; registered: 'blue', 'red'");
 }
 
 static capp_status publish_unnamed(capp_setup *setup, const capp_module *module, capp_error *reterr)
@@ -194,8 +197,8 @@ typedef struct self_user {
 } self_user;
 CAPP_TYPE_DEFINE(self_user);
 static const capp_inject self_rows[] = {CAPP_INJECT_NAMED(self_user, self, self_user, "me")};
-static const capp_service self_service =
-    CAPP_SERVICE(self_user, CAPP_INJECTS(self_rows), .name = "me", .init = must_not_run);
+static const capp_service self_service = CAPP_SERVICE(self_user, CAPP_INJECTS(self_rows), .name = "me",
+                                                      .init = must_not_run);
 
 static void a_service_cannot_inject_itself(void **state)
 {

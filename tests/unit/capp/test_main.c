@@ -176,8 +176,9 @@ static void failed_build_prints_one_line(void **state)
 
     (void)state;
     assert_int_equal(reap(&child), 1);
-    assert_string_equal(child.text, "shop: 2 mistakes: capp_add_worker: name 'bad name' is not 1-63 characters of A-Z "
-                                    "a-z 0-9 _ -; capp_service is NULL\n");
+    assert_string_equal(child.text,
+                        "shop: 2 mistakes: capp_add_worker: name 'bad name' is not 1-63 characters of A-Z "
+                        "a-z 0-9 _ -; capp_service is NULL\n");
 }
 
 static capp_status failing_worker(capp_worker *worker, void *user_data, capp_error *reterr)
@@ -247,7 +248,8 @@ static capp_status stop_at_once(capp_worker *worker, void *user_data, capp_error
 /* Run with the signals taken, in a process with handlers of its own. */
 static int restoring_program(void)
 {
-    struct sigaction term = {.sa_sigaction = own_handler, .sa_flags = SA_SIGINFO | SA_NODEFER}, before[32], after[32];
+    struct sigaction term = {.sa_sigaction = own_handler, .sa_flags = SA_SIGINFO | SA_NODEFER}, before[32],
+                     after[32];
     char *locale = setlocale(LC_ALL, NULL);
 
     sigaddset(&term.sa_mask, SIGUSR1);

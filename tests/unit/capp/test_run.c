@@ -66,45 +66,45 @@ struct lower {
 CAPP_TYPE_DEFINE(lower);
 CAPP_TYPE_DEFINE(upper);
 
-#define TRACED(S)                                                              \
-    static capp_status S##_init(void *self, capp_error *reterr)                \
-    {                                                                          \
-        (void)self;                                                            \
-        (void)reterr;                                                          \
-        trace("init " #S);                                                     \
-        return CAPP_OK;                                                        \
-    }                                                                          \
-    static void S##_fini(void *self)                                           \
-    {                                                                          \
-        (void)self;                                                            \
-        trace("fini " #S);                                                     \
-    }                                                                          \
-    static capp_status S##_start(void *self, capp_error *reterr)               \
-    {                                                                          \
-        (void)self;                                                            \
-        (void)reterr;                                                          \
-        trace("start " #S);                                                    \
-        return CAPP_OK;                                                        \
-    }                                                                          \
+#define TRACED(S)                                                                 \
+    static capp_status S##_init(void *self, capp_error *reterr)                   \
+    {                                                                             \
+        (void)self;                                                               \
+        (void)reterr;                                                             \
+        trace("init " #S);                                                        \
+        return CAPP_OK;                                                           \
+    }                                                                             \
+    static void S##_fini(void *self)                                              \
+    {                                                                             \
+        (void)self;                                                               \
+        trace("fini " #S);                                                        \
+    }                                                                             \
+    static capp_status S##_start(void *self, capp_error *reterr)                  \
+    {                                                                             \
+        (void)self;                                                               \
+        (void)reterr;                                                             \
+        trace("start " #S);                                                       \
+        return CAPP_OK;                                                           \
+    }                                                                             \
     static capp_status S##_stop(void *self, int64_t limit_ms, capp_error *reterr) \
-    {                                                                          \
-        (void)self;                                                            \
-        (void)limit_ms;                                                        \
-        (void)reterr;                                                          \
-        trace("stop " #S);                                                     \
-        return CAPP_OK;                                                        \
+    {                                                                             \
+        (void)self;                                                               \
+        (void)limit_ms;                                                           \
+        (void)reterr;                                                             \
+        trace("stop " #S);                                                        \
+        return CAPP_OK;                                                           \
     }
 TRACED(lower)
 TRACED(upper)
 
 static const capp_inject lower_rows[] = {CAPP_INJECT(lower, log, capp_logger)};
 static const capp_inject upper_rows[] = {CAPP_INJECT(upper, below, lower)};
-static const capp_service lower_service =
-    CAPP_SERVICE(lower, CAPP_INJECTS(lower_rows), .init = lower_init, .fini = lower_fini, .start = lower_start,
-                 .stop = lower_stop);
-static const capp_service upper_service =
-    CAPP_SERVICE(upper, CAPP_INJECTS(upper_rows), .init = upper_init, .fini = upper_fini, .start = upper_start,
-                 .stop = upper_stop);
+static const capp_service lower_service = CAPP_SERVICE(lower, CAPP_INJECTS(lower_rows), .init = lower_init,
+                                                       .fini = lower_fini, .start = lower_start,
+                                                       .stop = lower_stop);
+static const capp_service upper_service = CAPP_SERVICE(upper, CAPP_INJECTS(upper_rows), .init = upper_init,
+                                                       .fini = upper_fini, .start = upper_start,
+                                                       .stop = upper_stop);
 
 static capp_status waiting_worker(capp_worker *worker, void *user_data, capp_error *reterr)
 {
@@ -166,9 +166,10 @@ static void order_is_fixed(void **state)
     for (int i = 0; i < 100; i++) {
         run_everything_once(text, sizeof(text), &log);
         remove_word(text, "end stopper, ");
-        assert_string_equal(text, "init lower, init upper, start first, start second, start lower, start upper, "
-                                  "work stopper, cancel first, cancel second, stop upper, stop lower, stop second, "
-                                  "stop first, fini upper, fini lower, destroy second, destroy first, ");
+        assert_string_equal(text,
+                            "init lower, init upper, start first, start second, start lower, start upper, "
+                            "work stopper, cancel first, cancel second, stop upper, stop lower, stop second, "
+                            "stop first, fini upper, fini lower, destroy second, destroy first, ");
         assert_has(log.text, "INFO app: stopping (capp_stop)\n");
         assert_has(log.text, "INFO app: stopped\n");
     }
@@ -252,22 +253,25 @@ static capp_status run_parts(struct part *parts, size_t count, struct log_text *
 
 static void failed_start_unwinds_what_was_started(void **state)
 {
-    struct part parts[] = {{.name = "a"}, {.name = "b", .stop_fails = true}, {"c", true, false}, {.name = "d"}};
+    struct part parts[] = {
+        {.name = "a"}, {.name = "b", .stop_fails = true}, {"c", true, false}, {.name = "d"}};
     struct log_text log;
     capp_error error;
 
     (void)state;
     assert_int_equal(run_parts(parts, 4, &log, &error), CAPP_E_UNAVAILABLE);
     assert_string_equal(error.message, "start of c: no luck");
-    assert_string_equal(the_trace.text, "start a, start b, start c, cancel a, cancel b, cancel c, cancel d, stop b, "
-                                        "stop a, destroy d, destroy c, destroy b, destroy a, ");
+    assert_string_equal(the_trace.text,
+                        "start a, start b, start c, cancel a, cancel b, cancel c, cancel d, stop b, "
+                        "stop a, destroy d, destroy c, destroy b, destroy a, ");
     assert_string_equal(log.text, "INFO app: stopping (start of c failed)\nERROR app: stop of b: jammed\n"
                                   "INFO app: stopped\n");
 }
 
 static void failed_stop_is_returned_and_stops_nobody(void **state)
 {
-    struct part parts[] = {{.name = "a", .stop_fails = true}, {.name = "b", .stop_fails = true}, {.name = "c"}};
+    struct part parts[] = {
+        {.name = "a", .stop_fails = true}, {.name = "b", .stop_fails = true}, {.name = "c"}};
     struct log_text log;
     capp_error error;
 

@@ -12,12 +12,12 @@
 enum { SLACK_MS = 200 * ETCDC_TIME_SCALE };
 
 /* The child's verdict is its exit status; its assertions are checks that leave with their line number. */
-#define CHECK(condition)                                                             \
-    do {                                                                             \
-        if (!(condition)) {                                                          \
-            fprintf(stderr, "%s:%d: %s\n", __func__, __LINE__, #condition);          \
-            _exit(1);                                                                \
-        }                                                                            \
+#define CHECK(condition)                                                    \
+    do {                                                                    \
+        if (!(condition)) {                                                 \
+            fprintf(stderr, "%s:%d: %s\n", __func__, __LINE__, #condition); \
+            _exit(1);                                                       \
+        }                                                                   \
     } while (0)
 
 static void in_child(void (*scenario)(void))
@@ -290,11 +290,11 @@ static void main_leaves_beside_the_stuck_thread(void)
     capp_builder_free(builder);
 }
 
-#define IN_CHILD(scenario)                        \
-    static void test_##scenario(void **state)     \
-    {                                             \
-        (void)state;                              \
-        in_child(scenario);                       \
+#define IN_CHILD(scenario)                    \
+    static void test_##scenario(void **state) \
+    {                                         \
+        (void)state;                          \
+        in_child(scenario);                   \
     }
 IN_CHILD(deaf_workers)
 IN_CHILD(stop_beyond_the_whole_limit)

@@ -13,16 +13,16 @@
 
 extern char **environ;
 
-
 static char include_option[4096];
 
-static const char preamble[] = "#include <capp.h>\n"
-                               "typedef struct dep dep; typedef struct other other;\n"
-                               "CAPP_TYPE_DECLARE(dep); CAPP_TYPE_DEFINE(dep);\n"
-                               "CAPP_TYPE_DECLARE(svc);\n"
-                               "typedef struct svc { dep *right; const dep *constant; other *wrong; void *any; int number;"
-                               " dep **twice; } svc;\n"
-                               "CAPP_TYPE_DEFINE(svc);\n";
+static const char preamble[] =
+    "#include <capp.h>\n"
+    "typedef struct dep dep; typedef struct other other;\n"
+    "CAPP_TYPE_DECLARE(dep); CAPP_TYPE_DEFINE(dep);\n"
+    "CAPP_TYPE_DECLARE(svc);\n"
+    "typedef struct svc { dep *right; const dep *constant; other *wrong; void *any; int number;"
+    " dep **twice; } svc;\n"
+    "CAPP_TYPE_DEFINE(svc);\n";
 
 /* Compiles a program from standard input; -1 when there is no such compiler. */
 static int compile(const char *compiler, const char *language, const char *standard, const char *text)
@@ -31,8 +31,12 @@ static int compile(const char *compiler, const char *language, const char *stand
     int fd = mkstemp(path), status = 0;
     pid_t pid;
     posix_spawn_file_actions_t actions;
-    char *const argv[] = {(char *)compiler, (char *)standard, "-Wall",         "-Wextra", "-Wpedantic",   "-Werror",
-                          include_option,   "-x",             (char *)language, "-",       "-fsyntax-only", NULL};
+    char *const argv[] = {(char *)compiler, (char *)standard,
+                          "-Wall",          "-Wextra",
+                          "-Wpedantic",     "-Werror",
+                          include_option,   "-x",
+                          (char *)language, "-",
+                          "-fsyntax-only",  NULL};
 
     assert_true(fd >= 0);
     assert_int_equal(write(fd, text, strlen(text)), strlen(text));
@@ -97,9 +101,9 @@ static void wrong_field_types_do_not_compile(void **state)
 
 static void headers_compile_alone_and_as_cpp(void **state)
 {
-    static const char *const headers[] = {"capp.h",        "capp/app.h",    "capp/builder.h", "capp/cancel.h",
-                                          "capp/error.h",  "capp/log.h",    "capp/module.h",  "capp/service.h",
-                                          "capp/type.h",   "capp/worker.h"};
+    static const char *const headers[] = {"capp.h",       "capp/app.h",   "capp/builder.h", "capp/cancel.h",
+                                          "capp/error.h", "capp/log.h",   "capp/module.h",  "capp/service.h",
+                                          "capp/type.h",  "capp/worker.h"};
     static const struct {
         const char *compiler, *language, *standard;
     } ways[] = {
