@@ -157,7 +157,8 @@ CAPP_API capp_status capp_alias(capp_setup *setup, const capp_type *type, const 
                                 const capp_type *target_type, const char *target_name);
 
 /**
- * Says that the module needs an object of another one.
+ * Says that the module needs an object of another one. The order of starting does not
+ * change: configure a module after those that it needs.
  *
  * @param slot  Filled by capp_build() when the object exists, before any hook is started; must live
  *              until then. NULL only checks that it is registered.

@@ -4,8 +4,6 @@
 
 #include "support/alloc_fail.h"
 
-#include <stdatomic.h>
-
 typedef struct thing {
     int value;
 } thing;
@@ -94,6 +92,19 @@ static void destroy_things(void *self)
     trace("destroy things");
 }
 
+static void ignore_stopping(void *user_data)
+{
+    (void)user_data;
+}
+
+static capp_status no_worker(capp_worker *worker, void *user_data, capp_error *reterr)
+{
+    (void)worker;
+    (void)user_data;
+    (void)reterr;
+    return CAPP_OK;
+}
+
 static capp_status configure_things(capp_setup *setup, const capp_module *module, capp_error *reterr)
 {
     struct things *things = module->user_data;
@@ -104,6 +115,9 @@ static capp_status configure_things(capp_setup *setup, const capp_module *module
     capp_publish(setup, &thing_type, "named", &things->now);
     capp_provide(setup, &thing_type, "late", provide_thing, things);
     capp_alias(setup, &thing_type, NULL, &thing_type, "late");
+    capp_require(setup, &thing_type, "named", NULL);
+    capp_on_stopping(setup, ignore_stopping, things);
+    capp_setup_add_worker(setup, "things", no_worker, NULL);
     return CAPP_OK;
 }
 
@@ -237,14 +251,6 @@ static void looking_up_too_early_is_refused(void **state)
 }
 
 /* Every refused call, with what the build says about it. */
-static capp_status no_worker(capp_worker *worker, void *user_data, capp_error *reterr)
-{
-    (void)worker;
-    (void)user_data;
-    (void)reterr;
-    return CAPP_OK;
-}
-
 static void bad_name(capp_builder *b)
 {
     capp_use_name(b, "two words");
@@ -549,6 +555,102 @@ static void modules_compose_in_order(void **state)
     capp_free(app);
 }
 
+/* A module in the manner of capp_etcd(): it takes a function of the user and calls it while it configures. */
+typedef struct shelf shelf;
+struct shelf {
+    capp_setup *setup;
+    thing things[2];
+    size_t used;
+};
+typedef void fill_fn(shelf *to, void *user_data);
+
+static void shelf_add(shelf *to, const char *name)
+{
+    if (to->used == 2)
+        capp_setup_fail(to->setup, CAPP_E_INVALID_ARGUMENT, "no room for '%s'", name);
+    else
+        capp_publish(to->setup, &thing_type, name, &to->things[to->used++]);
+}
+
+static capp_status configure_shelf(capp_setup *setup, const capp_module *module, capp_error *reterr)
+{
+    shelf *to = module->data;
+
+    (void)reterr;
+    to->setup = setup;
+    ((fill_fn *)module->callback)(to, module->user_data);
+    return CAPP_OK;
+}
+
+static capp_module shelf_module(shelf *to, fill_fn *fill, void *user_data)
+{
+    return (capp_module){
+        .size = sizeof(capp_module),
+        .name = "shelf",
+        .configure = configure_shelf,
+        .callback = (capp_any_fn *)fill,
+        .user_data = user_data,
+        .data = to,
+    };
+}
+
+static void fill_shelf(shelf *to, void *user_data)
+{
+    const size_t *count = user_data;
+    static const char *const names[] = {"a", "b", "c", "d"};
+
+    for (size_t i = 0; i < *count; i++)
+        shelf_add(to, names[i]);
+}
+
+static void modules_may_call_back(void **state)
+{
+    shelf to = {0};
+    size_t count = 2;
+    capp_builder *builder = quiet_builder(NULL);
+    capp_app *app = NULL;
+    capp_error error;
+
+    (void)state;
+    capp_configure(builder, shelf_module(&to, fill_shelf, &count));
+    assert_int_equal(capp_build(builder, &app, &error), CAPP_OK);
+    assert_ptr_equal(capp_get_named(app, thing, "b", NULL), &to.things[1]);
+    capp_free(app);
+
+    count = 4;
+    to.used = 0;
+    builder = quiet_builder(NULL);
+    capp_configure(builder, shelf_module(&to, fill_shelf, &count));
+    assert_int_equal(capp_build(builder, &app, &error), CAPP_E_INVALID_ARGUMENT);
+    assert_string_equal(error.message,
+                        "2 mistakes: module shelf: no room for 'c'; module shelf: no room for 'd'");
+}
+
+/* A module whose configuring adds more to the builder it is configured by. */
+static capp_status configure_more(capp_setup *setup, const capp_module *module, capp_error *reterr)
+{
+    static struct things things;
+    capp_builder *builder = module->user_data;
+
+    (void)setup;
+    (void)reterr;
+    capp_configure(builder, capp_module_of("things", configure_things, &things));
+    capp_add_service(builder, &user_def);
+    return CAPP_OK;
+}
+
+static void the_builder_may_be_used_while_modules_are_configured(void **state)
+{
+    capp_builder *builder = quiet_builder(NULL);
+    capp_app *app = NULL;
+
+    (void)state;
+    capp_configure(builder, capp_module_of("more", configure_more, builder));
+    assert_int_equal(capp_build(builder, &app, NULL), CAPP_OK);
+    assert_non_null(capp_get(app, user_service, NULL));
+    capp_free(app);
+}
+
 static void the_variable_wins(void **state)
 {
     capp_app *app = NULL;
@@ -740,6 +842,8 @@ int main(void)
         cmocka_unit_test(module_mistakes_carry_its_name),
         cmocka_unit_test(registration_ends_with_the_build),
         cmocka_unit_test(modules_compose_in_order),
+        cmocka_unit_test(modules_may_call_back),
+        cmocka_unit_test(the_builder_may_be_used_while_modules_are_configured),
         cmocka_unit_test(the_variable_wins),
         cmocka_unit_test(module_data_is_destroyed_exactly_once),
         cmocka_unit_test(a_null_builder_is_out_of_memory),

@@ -488,6 +488,37 @@ static void two_applications_run_side_by_side(void **state)
     capp_free(apps[1]);
 }
 
+/* A worker that does to its application what nobody should. */
+static capp_status misusing_worker(capp_worker *worker, void *user_data, capp_error *reterr)
+{
+    capp_app *app = capp_worker_app(worker);
+    capp_error *run_again = user_data;
+
+    (void)reterr;
+    if (capp_run(app, run_again) == CAPP_OK)
+        run_again->status = CAPP_OK;
+    capp_free(app);
+    capp_stop(app);
+    return CAPP_OK;
+}
+
+static void misuse_while_it_runs_is_refused(void **state)
+{
+    struct log_text log;
+    capp_builder *builder = quiet_builder(&log);
+    capp_app *app = NULL;
+    capp_error error = {0};
+
+    (void)state;
+    capp_add_worker(builder, "misuser", misusing_worker, &error);
+    assert_int_equal(capp_build(builder, &app, NULL), CAPP_OK);
+    assert_int_equal(capp_run(app, NULL), CAPP_OK);
+    capp_free(app);
+    assert_int_equal(error.status, CAPP_E_STATE);
+    assert_string_equal(error.message, "capp_run: the application runs already");
+    assert_has(log.text, "ERROR app: capp_free: it still runs; nothing is freed\n");
+}
+
 static void debug_log_shows_each_step(void **state)
 {
     struct part part = {.name = "part"};
@@ -522,6 +553,7 @@ int main(void)
         cmocka_unit_test(a_thousand_stops_are_one),
         cmocka_unit_test(stop_reaches_a_start_that_waits),
         cmocka_unit_test(two_applications_run_side_by_side),
+        cmocka_unit_test(misuse_while_it_runs_is_refused),
         cmocka_unit_test(debug_log_shows_each_step),
     };
 
