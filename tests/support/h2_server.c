@@ -393,6 +393,7 @@ void h2_server_send_settings(struct h2_server *server)
     if (server->config.window != 0)
         settings[count++] = (nghttp2_settings_entry){NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE,
                                                      server->config.window};
+    server->config.hold_settings = false;
     nghttp2_submit_settings(server->ng, NGHTTP2_FLAG_NONE, settings, count);
 }
 
@@ -460,6 +461,9 @@ bool h2_server_feed(struct h2_server *server, const void *data, size_t len)
 
 size_t h2_server_take(struct h2_server *server, void *dst, size_t size)
 {
+    /* Nothing may come before SETTINGS, not even their acknowledgement. */
+    if (server->config.hold_settings)
+        return 0;
     while (server->out_len - server->out_pos < size) {
         const uint8_t *data = NULL;
         ssize_t len = nghttp2_session_mem_send(server->ng, &data);

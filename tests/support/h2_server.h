@@ -61,7 +61,7 @@ struct h2_server_ops {
 struct h2_server_config {
     uint32_t max_concurrent; /* streams; 0: not limited */
     uint32_t window;         /* of a stream, for what the client sends; 0: 64 KiB */
-    bool hold_settings;      /* do not send SETTINGS until h2_server_send_settings() */
+    bool hold_settings;      /* say nothing at all until h2_server_send_settings() */
     bool mute_pings;         /* do not answer pings until h2_server_answer_pings() */
     bool hold_windows;       /* do not give flow-control windows back */
 };
