@@ -111,13 +111,16 @@ static void on_endpoint(void *user, const struct etcd__endpoint *endpoint, const
     struct etcd_client *client = user;
 
     if (err == NULL) {
+        client->in_outage = false;
         etcd__log(&client->log, ETCD_LOG_INFO, "connect", "client '%s': connected to %s",
                   etcd__client_label(client), endpoint->text);
         etcd__ready_notify(client);
-    } else {
-        etcd__log(&client->log, ETCD_LOG_INFO, "connect", "client '%s': %s: %s", etcd__client_label(client),
-                  endpoint->text, err->message);
+        return;
     }
+    /* The first failure is news, those of the attempts that follow are not. */
+    etcd__log(&client->log, client->in_outage ? ETCD_LOG_DEBUG : ETCD_LOG_INFO, "connect", "client '%s': %s: %s",
+              etcd__client_label(client), endpoint->text, err->message);
+    client->in_outage = true;
 }
 
 static etcd_status make_tls(struct etcd_client *client, etcd_error *reterr)

@@ -47,6 +47,7 @@ struct etcd_client {
 
     /* Engine. */
     bool torn_down; /* the channel is gone */
+    bool in_outage; /* an endpoint failed since one was last connected */
     struct etcd__tls *tls;
     struct etcd__channel *channel;
     struct etcd__auth auth;

@@ -67,7 +67,7 @@ static void on_ready(struct etcd__subchannel *subchannel, struct etcd__transport
     subchannel->state = ETCD__SUBCHANNEL_READY;
     subchannel->aside_until_ms = 0;
     etcd__timer_disarm(reactor_of(subchannel), &subchannel->timer);
-    etcd__log(&subchannel->config->log, ETCD_LOG_INFO, "connect", "%s: connected", subchannel->endpoint.text);
+    etcd__log(&subchannel->config->log, ETCD_LOG_DEBUG, "connect", "%s: connected", subchannel->endpoint.text);
     subchannel->events->on_ready(subchannel->channel, subchannel);
 }
 
@@ -96,7 +96,7 @@ static void on_lost(struct etcd__subchannel *subchannel, struct etcd__transport 
 {
     if (transport != subchannel->transport)
         return; /* a draining one: its calls have the error */
-    etcd__log(&subchannel->config->log, transport->ready ? ETCD_LOG_INFO : ETCD_LOG_DEBUG, "connect", "%s",
+    etcd__log(&subchannel->config->log, ETCD_LOG_DEBUG, "connect", "%s",
               err->message);
     if (transport->ready) {
         reconnect(subchannel, transport);
