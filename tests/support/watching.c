@@ -3,9 +3,15 @@
 
 #include "support/client.h"
 #include "support/matrix.h"
+#include "support/process.h"
 #include "support/test.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 enum { PATIENCE_MS = 60000 };
 
@@ -112,16 +118,73 @@ etcd_status watch_end(etcd_watch *watch, etcd_error *err)
     return st;
 }
 
-void watch_expect_each(etcd_watch *watch, int64_t first, int64_t last)
+int64_t watch_expect_until(etcd_watch *watch, int64_t first, int64_t until)
 {
     int64_t expected = first;
 
-    while (expected <= last) {
+    while (expected <= until) {
         etcd_events *events = watch_next(watch);
 
         for (size_t i = 0; i < etcd_events_count(events); i++)
             assert_int_equal(etcd_events_at(events, i)->kv.mod_revision, expected++);
         etcd_events_free(events);
     }
-    assert_int_equal(expected, last + 1);
+    return expected;
+}
+
+void watch_expect_each(etcd_watch *watch, int64_t first, int64_t last)
+{
+    assert_int_equal(watch_expect_until(watch, first, last), last + 1);
+}
+
+/* ---- what the server counts --------------------------------------------------------------------------- */
+
+enum { METRICS_SIZE = 1 << 20 };
+
+static int connect_to(const char *endpoint)
+{
+    const char *colon = strrchr(endpoint, ':');
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_non_null(colon);
+    addr.sin_port = htons((uint16_t)strtoul(colon + 1, NULL, 10));
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
+    return fd;
+}
+
+int watch_metric(struct etcd_server *server, const char *what)
+{
+    static const char request[] = "GET /metrics HTTP/1.0\r\n\r\n";
+    char *text = malloc(METRICS_SIZE), name[80];
+    int fd = connect_to(etcd_server_endpoint(server, 0)), value = -1;
+    const char *line;
+    size_t len = 0;
+    ssize_t got;
+
+    assert_non_null(text);
+    assert_int_equal(send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL), (ssize_t)(sizeof(request) - 1));
+    while (len + 1 < METRICS_SIZE && (got = recv(fd, text + len, METRICS_SIZE - 1 - len, 0)) > 0)
+        len += (size_t)got;
+    close(fd);
+    text[len] = '\0';
+    snprintf(name, sizeof(name), "\netcd_debugging_mvcc_%s_total ", what);
+    line = strstr(text, name);
+    if (line != NULL)
+        value = (int)strtod(line + strlen(name), NULL);
+    free(text);
+    return value;
+}
+
+void watch_wait_metric(struct watching *watching, const char *what, int wanted)
+{
+    int64_t deadline = test_deadline_ms(20000);
+    int value;
+
+    while ((value = watch_metric(watching->server, what)) != wanted) {
+        if (test_now_ms() > deadline)
+            fail_msg("the server counts %d, not %d, of %s", value, wanted, what);
+        test_pump(watching->client, 20);
+    }
 }

@@ -35,5 +35,12 @@ etcd_status watch_end(etcd_watch *watch, etcd_error *err);
  * one event each.
  */
 void watch_expect_each(etcd_watch *watch, int64_t first, int64_t last);
+/* The same, but there may be more behind it; returns the revision that comes next. */
+int64_t watch_expect_until(etcd_watch *watch, int64_t first, int64_t until);
+
+/* What member 0 counts: "watcher" (watches that it serves) or "watch_stream" (streams that carry them). */
+int watch_metric(struct etcd_server *server, const char *what);
+/* Waits until it counts so many, and drives the client meanwhile. */
+void watch_wait_metric(struct watching *watching, const char *what, int wanted);
 
 #endif
