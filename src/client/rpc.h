@@ -14,8 +14,7 @@
 #include "client/auth.h"
 #include "client/errors.h"
 #include "runtime/op.h"
-
-#include <protobuf-c/protobuf-c.h>
+#include "wire/codec.h"
 
 struct etcd_client;
 
