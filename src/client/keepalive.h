@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * All leases that a client keeps alive, and the streams that renew them. Engine only, but for the functions of
- * etcdc/lease.h.
+ * All leases that a client keeps alive, and the streams that renew them. Engine only, but for the functions
+ * of etcdc/lease.h.
  *
- * Several keep-alives of one lease share one entry. An entry is renewed every third of its TTL and ends when the
- * server does not know the lease, or when the time that the newest answered renewal bought is over: whichever is
- * noticed first.
+ * Several keep-alives of one lease share one entry. An entry is renewed every third of its TTL and ends
+ * when the server does not know the lease, or when the time that the newest answered renewal bought is
+ * over: whichever is noticed first.
  */
 #ifndef ETCD__CLIENT_KEEPALIVE_H
 #define ETCD__CLIENT_KEEPALIVE_H

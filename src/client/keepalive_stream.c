@@ -114,11 +114,10 @@ int64_t etcd__lease_overdue_ms(const struct etcd__lease *lease)
 
     if (limit_ms > OVERDUE_MAX_MS)
         limit_ms = OVERDUE_MAX_MS;
-    /* While answers come in it is the queue at the server that takes time, and another would not be shorter. */
+    /* While answers come in it is the queue at the server that takes time; another would not be shorter. */
     if (stream->answered_ms > since_ms)
         since_ms = stream->answered_ms;
-    /* Each endpoint gets a try; after that the server may just be slow, and is given longer. */
-    return since_ms + limit_ms * (1 + stream->stalls / 2);
+    return since_ms + limit_ms * (1 + (int64_t)stream->patience);
 }
 
 /* ---- what was under way when a stream broke ----------------------------------------------------------- */
@@ -308,6 +307,7 @@ void etcd__lease_stream_stalled(struct etcd__lease_stream *stream)
 {
     struct etcd_client *client = client_of(stream);
     struct etcd__subchannel *subchannel = stream->call.subchannel;
+    size_t ready;
 
     (void)etcd__fail(&stream->last, ETCD_E_DEADLINE, "lease keep-alive: client '%s'%s%s: no answer in time",
                      etcd__client_label(client), subchannel == NULL ? "" : ", endpoint ",
@@ -316,7 +316,10 @@ void etcd__lease_stream_stalled(struct etcd__lease_stream *stream)
     /* Nothing at all came from there meanwhile, so others need not find out for themselves. */
     if (subchannel != NULL && etcd__subchannel_silence_ms(subchannel) >= OVERDUE_MAX_MS)
         etcd__channel_set_aside(client->channel, subchannel, SET_ASIDE_MS);
+    ready = etcd__channel_ready(client->channel);
     stream->stalls++;
+    /* Each endpoint gets a try; after that, servers may just be slow, and get longer. */
+    stream->patience = stream->stalls / (unsigned)(ready == 0 ? 1 : ready);
     restart(stream, subchannel);
 }
 
@@ -475,7 +478,7 @@ static struct etcd__lease *find_sent(const struct etcd__lease_stream *stream, in
 static void note_sign_of_life(struct etcd__lease_stream *stream)
 {
     stream->answered_ms = reactor_of(stream)->now_ms;
-    stream->failures = stream->stalls = 0;
+    stream->failures = stream->stalls = stream->patience = 0;
     stream->window = stream->window > SIZE_MAX / 2 ? SIZE_MAX : stream->window * 2;
 }
 

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The streams that carry renewals, and what they know of a lease. Internal to the keep-alive: keepalive.c decides
- * when a lease is renewed and what an answer means for it, keepalive_stream.c gets renewals to a server and
- * answers back.
+ * The streams that carry renewals, and what they know of a lease. Internal to the keep-alive: keepalive.c
+ * decides when a lease is renewed and what an answer means for it, keepalive_stream.c gets renewals to a
+ * server and answers back.
  *
  * A stream:  IDLE -> (LOGIN ->) OPENING -> OPEN -> (broken) PAUSING -> OPENING ...
  *
- * A server renews the leases of a stream one after the other and answers in that order. One that it refuses (other
- * than by an answer without TTL) ends the whole stream, so the first unanswered lease is under suspicion then: it
- * goes on alone, on a stream of its own, and ends when that is refused too. The others are sent again, one first, then
- * two, four ...: with many refused leases the effort stays proportional to their number.
+ * A server renews the leases of a stream one after the other and answers in that order. One that it refuses
+ * (other than by an answer without TTL) ends the whole stream, so the first unanswered lease is under
+ * suspicion then: it goes on alone, on a stream of its own, and ends when that is refused too. The others
+ * are sent again, one first, then two, four ...: with many refused leases the effort stays proportional to
+ * their number.
  */
 #ifndef ETCD__CLIENT_KEEPALIVE_STREAM_H
 #define ETCD__CLIENT_KEEPALIVE_STREAM_H
@@ -43,8 +44,8 @@ struct etcd__lease {
     int64_t expires_ms;
     enum etcd__lease_state state;
     /*
-     * Everybody who wanted the lease went while a renewal was under way. The entry stays until the answer, so that
-     * this answer can never be taken for that of a later renewal of the same id.
+     * Everybody who wanted the lease went while a renewal was under way. The entry stays until the answer,
+     * so that this answer can never be taken for that of a later renewal of the same id.
      */
     bool disowned;
     struct etcd__outgoing outgoing;
@@ -73,6 +74,7 @@ struct etcd__lease_stream {
     uint64_t generation; /* of the token it was opened with */
     unsigned failures;   /* in a row, without an answer between them */
     unsigned stalls;     /* the same, of renewals that were not answered in time */
+    unsigned patience;   /* with the next answer, beyond the usual: so many times that */
     bool isolated;       /* it has one lease, which is under suspicion */
     int64_t answered_ms; /* the newest sign of life */
     etcd_error last;     /* why it broke last; status ETCD_OK: it never did */

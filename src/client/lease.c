@@ -2,10 +2,10 @@
 /*
  * The unary calls about leases.
  *
- * A grant whose id is chosen here can be repeated: nobody else has the id, so "lease already exists" can only
- * mean that an earlier attempt was carried out. The lease is then reported with the TTL that was asked for;
- * servers grant that or more, never less. With an id of the caller's the same answer would prove nothing, so such
- * a grant is repeated only when it provably was not processed.
+ * A grant whose id is chosen here can be repeated: nobody else has the id, so "lease already exists" can
+ * only mean that an earlier attempt was carried out. The lease is then reported with the TTL that was asked
+ * for; servers grant that or more, never less. With an id of the caller's the same answer would prove
+ * nothing, so such a grant is repeated only when it provably was not processed.
  */
 #include "etcdc/lease.h"
 
