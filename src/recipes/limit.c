@@ -3,11 +3,8 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/mem.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 enum {

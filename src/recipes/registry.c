@@ -189,9 +189,29 @@ static void start_pause(struct etcd_registration *reg)
         tell(reg, ETCD_REGISTRATION_ENDED, &err);
 }
 
+/*
+ * Whether no later round can do better: the client is closed, or the server will go on refusing this entry until
+ * somebody changes something - which the program should know rather than the server be asked for ever.
+ */
+static bool is_final(etcd_status status)
+{
+    switch (status) {
+    case ETCD_E_CLOSED:
+    case ETCD_E_INVALID_ARGUMENT:
+    case ETCD_E_AUTH:
+    case ETCD_E_DENIED:
+    case ETCD_E_TOO_LARGE:
+    case ETCD_E_UNSUPPORTED:
+    case ETCD_E_CORRUPT:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static void round_failed(struct etcd_registration *reg, const etcd_error *err)
 {
-    if (err->status == ETCD_E_CLOSED) {
+    if (is_final(err->status)) {
         tell(reg, ETCD_REGISTRATION_ENDED, err);
         return;
     }

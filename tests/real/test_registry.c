@@ -20,7 +20,7 @@ static struct real open_real(void)
 /* What a registration has told. */
 struct news {
     atomic_int lost, restored, ended;
-    etcd_status status; /* of the last LOST or ENDED */
+    atomic_int status; /* of the last LOST or ENDED */
 };
 
 static void on_event(etcd_registration *registration, etcd_registration_event event, const etcd_error *err,
@@ -30,7 +30,7 @@ static void on_event(etcd_registration *registration, etcd_registration_event ev
 
     (void)registration;
     if (err != NULL)
-        news->status = err->status;
+        atomic_store(&news->status, (int)err->status);
     atomic_fetch_add(event == ETCD_REGISTRATION_LOST       ? &news->lost
                      : event == ETCD_REGISTRATION_RESTORED ? &news->restored
                                                            : &news->ended,
@@ -297,7 +297,7 @@ static void close_inside(etcd_registration *registration, etcd_registration_even
     struct news *news = user_data;
 
     on_event(registration, event, err, user_data);
-    news->status = etcd_registration_close(registration, 0, NULL);
+    atomic_store(&news->status, (int)etcd_registration_close(registration, 0, NULL));
 }
 
 static void can_be_closed_from_its_callback(void **state)
