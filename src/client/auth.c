@@ -3,6 +3,7 @@
 
 #include "client/client.h"
 #include "client/errors.h"
+#include "client/results.h"
 #include "wire/codec.h"
 #include "wire/messages.h"
 
@@ -64,6 +65,16 @@ static void become_ready(struct etcd__auth *auth, const char *token)
     finish(auth, ETCD_OK);
 }
 
+/* The answer came, but there is nothing in it to go on with. */
+static void useless(struct etcd__auth *auth)
+{
+    etcd__timer_disarm(etcd__client_reactor(auth->client), &auth->timer);
+    auth->state = ETCD__AUTH_EMPTY;
+    etcd__error_prefix(&auth->error, "user '%s': login: client '%s'", auth->client->config.username,
+                       etcd__client_label(auth->client));
+    finish(auth, auth->error.status);
+}
+
 static void refused(struct etcd__auth *auth, const struct etcd__call_end *end, struct etcd__verdict verdict)
 {
     const struct etcd__client_config *config = &auth->client->config;
@@ -103,8 +114,11 @@ static void on_end(struct etcd__call *call, const struct etcd__call_end *end)
     struct etcd__auth *auth = ETCD__CONTAINER(call, struct etcd__auth, call);
     struct etcd__verdict verdict;
 
-    if (end->code == ETCD__GRPC_OK && auth->token.data != NULL) {
-        become_ready(auth, auth->token.data);
+    if (end->code == ETCD__GRPC_OK) {
+        if (auth->token.data != NULL)
+            become_ready(auth, auth->token.data);
+        else
+            useless(auth);
         etcd__secret_clear(&auth->token);
         return;
     }
@@ -125,8 +139,12 @@ static void on_message(struct etcd__call *call, const uint8_t *data, size_t len)
     etcd_status st;
 
     answer = etcd__wire_unpack(&etcd__pb__authenticate_response__descriptor, &arena, data, len, &st);
-    if (answer != NULL)
-        (void)etcd__secret_set(&auth->token, answer->token, strlen(answer->token));
+    if (answer == NULL)
+        (void)etcd__fail_decode(&auth->error, st);
+    else if (answer->token[0] == '\0')
+        (void)etcd__fail(&auth->error, ETCD_E_PROTOCOL, "the server's answer has no token");
+    else if (!etcd__secret_set(&auth->token, answer->token, strlen(answer->token)))
+        (void)etcd__fail_memory(&auth->error);
     etcd__arena_deinit(&arena);
 }
 

@@ -65,7 +65,7 @@ static void on_deadline(struct etcd__timer *timer)
     struct ready_op *ready = ETCD__CONTAINER(timer, struct ready_op, deadline);
     const etcd_error *last = etcd__channel_last_error(ready->client->channel);
 
-    if (etcd__channel_ready(ready->client->channel) > 0)
+    if (etcd__channel_connected(ready->client->channel))
         fail(ready, ETCD_E_DEADLINE, "the login was not answered in time");
     else
         fail(ready, ETCD_E_UNAVAILABLE,
@@ -78,7 +78,7 @@ static void on_check(struct etcd__task *task)
 {
     struct ready_op *ready = ETCD__CONTAINER(task, struct ready_op, check);
 
-    if (ready->logged_in && etcd__channel_ready(ready->client->channel) > 0)
+    if (ready->logged_in && etcd__channel_connected(ready->client->channel))
         complete(ready, ETCD_OK, NULL);
 }
 
@@ -134,8 +134,6 @@ etcd_status etcd_client_wait_ready_async(etcd_client *client, int64_t timeout_ms
                                          void *user_data, etcd_op **ret_op, etcd_error *reterr)
 {
     struct ready_op *ready;
-    const struct etcd__env *env;
-    int64_t now_ms;
     etcd_status st = etcd__client_check(client, reterr);
 
     if (st != ETCD_OK)
@@ -147,11 +145,7 @@ etcd_status etcd_client_wait_ready_async(etcd_client *client, int64_t timeout_ms
         return etcd__fail_memory(reterr);
     etcd__client_ref(client);
     ready->client = client;
-    env = &client->loop->reactor.env;
-    now_ms = env->ops->now_ms(env->self);
-    if (timeout_ms == 0)
-        timeout_ms = client->config.dial_timeout_ms;
-    ready->deadline_ms = timeout_ms >= INT64_MAX - now_ms ? INT64_MAX : now_ms + timeout_ms;
+    ready->deadline_ms = etcd__loop_after_ms(client->loop, timeout_ms == 0 ? client->config.dial_timeout_ms : timeout_ms);
     ready->submit.run = on_submit;
     ready->deadline.on_expire = on_deadline;
     ready->login.on_ready = on_login;
@@ -178,7 +172,7 @@ etcd_status etcd_client_wait_ready(etcd_client *client, int64_t timeout_ms, etcd
         st = etcd_client_wait_ready_async(client, timeout_ms, NULL, NULL, &op, reterr);
     if (st != ETCD_OK)
         return st;
-    st = etcd__op_wait_until(op, INT64_MAX, reterr);
+    st = etcd__op_wait_overdue(op, of(op)->deadline_ms, "wait_ready", reterr);
     if (st == ETCD_OK)
         st = etcd_op_status(op, reterr);
     etcd_op_free(op);

@@ -22,7 +22,7 @@ static etcd_status copy_ids(struct release *release)
     if (release->ids == NULL)
         return ETCD_E_NO_MEMORY;
     while ((lease = etcd__map_next(leases, &pos)) != NULL) {
-        if (!lease->disowned)
+        if (!etcd__list_empty(&lease->users))
             release->ids[release->count++] = lease->id;
     }
     return ETCD_OK;
@@ -50,6 +50,7 @@ static void note(etcd_status *first, etcd_status st, etcd_error *reterr, const e
 static etcd_status revoke_all(const struct release *release, etcd_op **ops, int64_t timeout_ms, etcd_error *reterr)
 {
     etcd_status first = ETCD_OK;
+    int64_t deadline_ms;
     etcd_error err;
 
     for (size_t i = 0; i < release->count; i++)
@@ -57,11 +58,13 @@ static etcd_status revoke_all(const struct release *release, etcd_op **ops, int6
              etcd_lease_revoke_async(release->client, release->ids[i], ETCD_LEASE_OPTS(.timeout_ms = timeout_ms), NULL,
                                      NULL, &ops[i], &err),
              reterr, &err);
+    deadline_ms = etcd__loop_after_ms(release->client->loop,
+                                      timeout_ms == 0 ? release->client->config.timeout_ms : timeout_ms);
     for (size_t i = 0; i < release->count; i++) {
         if (ops[i] == NULL)
             continue;
         /* Each ends by its own deadline, and all began together. */
-        note(&first, etcd__op_wait_until(ops[i], INT64_MAX, &err), reterr, &err);
+        note(&first, etcd__op_wait_overdue(ops[i], deadline_ms, "release_leases", &err), reterr, &err);
         note(&first, etcd_op_status(ops[i], &err), reterr, &err);
         etcd_op_free(ops[i]);
     }

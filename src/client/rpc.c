@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/rpc.h"
 
+#include "base/str.h"
 #include "client/client.h"
 #include "wire/codec.h"
 
@@ -14,7 +15,6 @@ enum {
     PAUSE_MAX_MS = 1000,
     SET_ASIDE_MS = 2000,  /* how long a member that could not serve gets no new calls */
     LOGINS_MAX = 2,       /* renewals of the token for one call */
-    OVERDUE_MS = 200,     /* how long after its deadline a blocking call waits for the engine to say so */
 };
 
 struct attempt {
@@ -45,10 +45,14 @@ struct etcd__rpc {
     const struct etcd__subchannel *avoid;
     unsigned attempts, logins;
     bool maybe_sent; /* some attempt may have been seen by a server */
+    char cause[192]; /* why the last attempt failed; "": none did */
     etcd_status decoded;
 };
 
+static const char maybe_applied[] = " (the write may have been applied)";
+
 static void proceed(struct etcd__rpc *rpc);
+static void go_on(struct etcd__rpc *rpc);
 
 static struct etcd__reactor *reactor_of(struct etcd__rpc *rpc)
 {
@@ -123,7 +127,7 @@ static void give_up(struct etcd__rpc *rpc, etcd_status status, const char *reaso
     stop_attempt(rpc, rpc->second);
     maybe = rpc->kind->writes && rpc->maybe_sent;
     (void)etcd__fail(&err, status, "%s: client '%s': %s%s", rpc->kind->method.name, etcd__client_label(rpc->client),
-                     reason, maybe ? " (the write may have been applied)" : "");
+                     reason, maybe ? maybe_applied : "");
     if (maybe)
         err.flags |= ETCD_ERROR_MAYBE_APPLIED;
     else if (etcd__status_retryable(status))
@@ -139,7 +143,7 @@ static void on_cancel(struct etcd_op *op)
 static bool reached_a_server(struct etcd__rpc *rpc)
 {
     return rpc->maybe_sent || rpc->first.call.sent_ms != 0 || (rpc->second != NULL && rpc->second->call.sent_ms != 0) ||
-           etcd__channel_ready(rpc->client->channel) > 0;
+           etcd__channel_connected(rpc->client->channel);
 }
 
 static void on_deadline(struct etcd__timer *timer)
@@ -149,7 +153,9 @@ static void on_deadline(struct etcd__timer *timer)
     char reason[ETCD_ERROR_MESSAGE_SIZE];
 
     if (reached_a_server(rpc)) {
-        give_up(rpc, ETCD_E_DEADLINE, rpc->op.error.status != ETCD_OK ? rpc->op.error.message : "no answer in time");
+        (void)snprintf(reason, sizeof(reason), "no answer in time%s%.400s", rpc->cause[0] == '\0' ? "" : "; the last one was: ",
+                       rpc->cause);
+        give_up(rpc, ETCD_E_DEADLINE, reason);
         return;
     }
     (void)snprintf(reason, sizeof(reason), "no server reached in time: %.400s",
@@ -181,14 +187,19 @@ static void on_message(struct etcd__call *call, const uint8_t *data, size_t len)
 
 static void answered(struct etcd__rpc *rpc)
 {
+    etcd_error err;
+
     if (rpc->decoded == ETCD_OK) {
         complete(rpc, ETCD_OK, NULL);
         return;
     }
-    etcd__error_prefix(&rpc->op.error, "%s: client '%s'", rpc->kind->method.name, etcd__client_label(rpc->client));
+    (void)etcd__fail(&err, rpc->decoded, "%s: client '%s': %s%s", rpc->kind->method.name, etcd__client_label(rpc->client),
+                     rpc->op.error.message, rpc->kind->writes ? maybe_applied : "");
     if (rpc->kind->writes)
-        rpc->op.error.flags |= ETCD_ERROR_MAYBE_APPLIED;
-    complete_error(rpc, &rpc->op.error);
+        err.flags |= ETCD_ERROR_MAYBE_APPLIED;
+    else if (etcd__status_retryable(rpc->decoded))
+        err.flags |= ETCD_ERROR_RETRYABLE;
+    complete(rpc, rpc->decoded, &err);
 }
 
 /* 0 when the next attempt can go elsewhere at once. */
@@ -210,7 +221,7 @@ static void try_again(struct etcd__rpc *rpc)
     int64_t pause = pause_ms(rpc);
 
     if (pause == 0)
-        proceed(rpc);
+        go_on(rpc);
     else
         etcd__timer_arm(reactor_of(rpc), &rpc->step, reactor_of(rpc)->now_ms + pause);
 }
@@ -245,6 +256,8 @@ static void failed(struct etcd__rpc *rpc, struct attempt *attempt, const struct 
     if (end->sent == ETCD__MAYBE_SENT && verdict.maybe_applied)
         rpc->maybe_sent = true;
     (void)etcd__error_of_end(&rpc->op.error, rpc->client, rpc->kind->method.name, end, &verdict, rpc->kind->writes);
+    (void)etcd__format(rpc->cause, sizeof(rpc->cause), "%s%s%s", end->endpoint, end->endpoint[0] == '\0' ? "" : ": ",
+                       end->message);
     if (end->from_server && subchannel != NULL &&
         (verdict.remedy == ETCD__REMEDY_RETRY || verdict.remedy == ETCD__REMEDY_REPEAT))
         etcd__channel_set_aside(rpc->client->channel, subchannel, SET_ASIDE_MS);
@@ -252,12 +265,11 @@ static void failed(struct etcd__rpc *rpc, struct attempt *attempt, const struct 
         complete_done_before(rpc);
         return;
     }
-    if (other_alive(rpc, attempt))
-        return;
     rpc->avoid = subchannel;
     if (verdict.remedy == ETCD__REMEDY_LOGIN && rpc->logins < LOGINS_MAX &&
         etcd__auth_reject(&rpc->client->auth, attempt->generation)) {
         rpc->logins++;
+        stop_attempt(rpc, attempt == &rpc->first ? rpc->second : &rpc->first);
         proceed(rpc);
     } else if (may_repeat(rpc, verdict.remedy)) {
         try_again(rpc);
@@ -305,7 +317,8 @@ static void start_attempt(struct etcd__rpc *rpc, struct attempt *attempt)
 /* An answer is overdue: asks another member as well, if there is one. */
 static void try_elsewhere(struct etcd__rpc *rpc)
 {
-    const struct etcd__subchannel *subchannel = rpc->first.call.subchannel;
+    bool first_runs = etcd__call_alive(&rpc->first.call);
+    const struct etcd__subchannel *subchannel = first_runs ? rpc->first.call.subchannel : rpc->second->call.subchannel;
 
     if (subchannel == NULL || !etcd__channel_has_other(rpc->client->channel, subchannel)) {
         etcd__timer_arm(reactor_of(rpc), &rpc->step, reactor_of(rpc)->now_ms + HEDGE_MS);
@@ -316,17 +329,24 @@ static void try_elsewhere(struct etcd__rpc *rpc)
     if (rpc->second == NULL)
         return; /* the first attempt goes on all the same */
     rpc->avoid = subchannel;
-    start_attempt(rpc, rpc->second);
+    start_attempt(rpc, first_runs ? rpc->second : &rpc->first);
+}
+
+/* The next attempt: the only one, or company for one that goes on. */
+static void go_on(struct etcd__rpc *rpc)
+{
+    bool first_runs = etcd__call_alive(&rpc->first.call);
+    bool second_runs = rpc->second != NULL && etcd__call_alive(&rpc->second->call);
+
+    if (!first_runs && !second_runs)
+        proceed(rpc);
+    else if (!first_runs || !second_runs)
+        try_elsewhere(rpc);
 }
 
 static void on_step(struct etcd__timer *timer)
 {
-    struct etcd__rpc *rpc = ETCD__CONTAINER(timer, struct etcd__rpc, step);
-
-    if (etcd__call_alive(&rpc->first.call))
-        try_elsewhere(rpc);
-    else
-        proceed(rpc);
+    go_on(ETCD__CONTAINER(timer, struct etcd__rpc, step));
 }
 
 static void on_login(struct etcd__auth_waiter *waiter, etcd_status status, const etcd_error *err)
@@ -392,15 +412,11 @@ static etcd_status encode(struct etcd__rpc *rpc, const ProtobufCMessage *request
 static etcd_status deadline_of(const struct etcd_client *client, int64_t timeout_ms, int64_t *ret_deadline_ms,
                                etcd_error *reterr)
 {
-    const struct etcd__env *env = &client->loop->reactor.env;
-    int64_t now_ms;
-
     if (timeout_ms < 0)
         return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "timeout_ms is %" PRId64, timeout_ms);
     if (timeout_ms == 0)
         timeout_ms = client->config.timeout_ms;
-    now_ms = env->ops->now_ms(env->self);
-    *ret_deadline_ms = timeout_ms >= INT64_MAX - now_ms ? INT64_MAX : now_ms + timeout_ms;
+    *ret_deadline_ms = etcd__loop_after_ms(client->loop, timeout_ms);
     return ETCD_OK;
 }
 
@@ -489,16 +505,13 @@ etcd_status etcd__rpc_start(struct etcd_client *client, const struct etcd__rpc_k
 /* The engine ends every call by its deadline; should its thread be held up, the caller goes all the same. */
 static etcd_status wait_for(struct etcd__rpc *rpc, etcd_error *reterr)
 {
-    int64_t until_ms = rpc->deadline_ms > INT64_MAX - OVERDUE_MS ? INT64_MAX : rpc->deadline_ms + OVERDUE_MS;
-    etcd_status st = etcd__op_wait_until(&rpc->op, until_ms, reterr);
+    etcd_status st = etcd__op_wait_overdue(&rpc->op, rpc->deadline_ms, rpc->kind->method.name, reterr);
 
-    if (st != ETCD_E_BUSY)
+    if (st != ETCD_E_DEADLINE)
         return st;
-    etcd_op_cancel(&rpc->op);
-    (void)etcd__fail(reterr, ETCD_E_DEADLINE, "%s: client '%s': the loop's thread did not answer in time",
-                     rpc->kind->method.name, etcd__client_label(rpc->client));
-    if (reterr != NULL && rpc->kind->writes)
-        reterr->flags |= ETCD_ERROR_MAYBE_APPLIED;
+    etcd__error_prefix(reterr, "client '%s'", etcd__client_label(rpc->client));
+    if (reterr != NULL)
+        reterr->flags |= rpc->kind->writes ? ETCD_ERROR_MAYBE_APPLIED : ETCD_ERROR_RETRYABLE;
     return ETCD_E_DEADLINE;
 }
 

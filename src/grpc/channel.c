@@ -430,6 +430,15 @@ size_t etcd__channel_ready(const struct etcd__channel *channel)
     return ready;
 }
 
+bool etcd__channel_connected(const struct etcd__channel *channel)
+{
+    for (size_t i = 0; i < channel->count; i++) {
+        if (etcd__subchannel_ready(channel->subchannels[i]))
+            return true;
+    }
+    return false;
+}
+
 bool etcd__channel_has_other(const struct etcd__channel *channel, const struct etcd__subchannel *subchannel)
 {
     for (size_t i = 0; i < channel->count; i++) {

@@ -56,6 +56,8 @@ bool etcd__channel_set_token(struct etcd__channel *channel, const char *token);
 void etcd__channel_connect(struct etcd__channel *channel);
 /* How many endpoints are ready and not set aside. */
 size_t etcd__channel_ready(const struct etcd__channel *channel);
+/* Whether any endpoint is connected, set aside or not. */
+bool etcd__channel_connected(const struct etcd__channel *channel);
 /* There is a ready endpoint other than this one that is not set aside. */
 bool etcd__channel_has_other(const struct etcd__channel *channel, const struct etcd__subchannel *subchannel);
 /* The newest reason why an endpoint could not be reached; status ETCD_OK when there was none. */

@@ -27,6 +27,14 @@ static bool on_own_thread(const struct etcd_loop *loop)
     return loop->has_thread && pthread_equal(loop->thread, pthread_self()) != 0;
 }
 
+int64_t etcd__loop_after_ms(const struct etcd_loop *loop, int64_t ms)
+{
+    const struct etcd__env *env = &loop->reactor.env;
+    int64_t now_ms = env->ops->now_ms(env->self);
+
+    return ms >= INT64_MAX - now_ms ? INT64_MAX : now_ms + ms;
+}
+
 /* ---- turns -------------------------------------------------------------------------------------------- */
 
 static void take_work(struct etcd_loop *loop, struct etcd__list *work)
@@ -37,6 +45,12 @@ static void take_work(struct etcd_loop *loop, struct etcd__list *work)
     (void)pthread_mutex_unlock(&loop->shared.mutex);
 }
 
+/* Under caller drive any time may have passed since the last turn; what is begun now counts from now. */
+static void refresh_clock(struct etcd_loop *loop)
+{
+    loop->reactor.now_ms = etcd__loop_after_ms(loop, 0);
+}
+
 static void run_work(struct etcd_loop *loop)
 {
     struct etcd__list work;
@@ -44,6 +58,8 @@ static void run_work(struct etcd_loop *loop)
 
     etcd__list_init(&work);
     take_work(loop, &work);
+    if (!etcd__list_empty(&work))
+        refresh_clock(loop);
     while ((node = etcd__list_pop(&work)) != NULL) {
         struct etcd__work *item = ETCD__CONTAINER(node, struct etcd__work, node);
 
@@ -203,6 +219,7 @@ void etcd__loop_run(struct etcd_loop *loop, void (*fn)(void *arg), void *arg)
 
     if (loop->drive == ETCD_DRIVE_CALLER || on_own_thread(loop)) {
         run_work(loop); /* what was submitted before comes before */
+        refresh_clock(loop);
         fn(arg);
         return;
     }
@@ -560,7 +577,6 @@ static void wait_readable(int fd, int64_t timeout_ms)
 etcd_status etcd_loop_wait(etcd_loop *loop, int64_t timeout_ms, etcd_error *reterr)
 {
     etcd_status st = check_process(loop, reterr);
-    int64_t now_ms;
 
     if (st != ETCD_OK)
         return st;
@@ -571,6 +587,5 @@ etcd_status etcd_loop_wait(etcd_loop *loop, int64_t timeout_ms, etcd_error *rete
             wait_readable(loop->notify_fd, timeout_ms);
         return process_deferred(loop, reterr);
     }
-    now_ms = loop->reactor.env.ops->now_ms(loop->reactor.env.self);
-    return process_until(loop, timeout_ms >= INT64_MAX - now_ms ? INT64_MAX : now_ms + timeout_ms, reterr);
+    return process_until(loop, etcd__loop_after_ms(loop, timeout_ms), reterr);
 }

@@ -68,6 +68,9 @@ etcd_status etcd__loop_usable(const struct etcd_loop *loop, etcd_error *reterr);
 /* Waiting here for the loop could never end. Any thread. */
 bool etcd__loop_would_deadlock(const struct etcd_loop *loop);
 
+/* The time so many milliseconds from now on the loop's clock; INT64_MAX for ETCD_TIMEOUT_NONE. Any thread. */
+int64_t etcd__loop_after_ms(const struct etcd_loop *loop, int64_t ms);
+
 /* Runs the work in the engine's next turn. Any thread. */
 void etcd__loop_post(struct etcd_loop *loop, struct etcd__work *work);
 /* The same, by a caller who pumps next or waits: under caller drive nobody needs to be woken. */

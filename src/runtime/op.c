@@ -238,18 +238,25 @@ etcd_status etcd__op_wait_until(struct etcd_op *op, int64_t until_ms, etcd_error
     return etcd_op_done(op) ? ETCD_OK : etcd__fail(reterr, ETCD_E_BUSY, "the operation is not done yet");
 }
 
+etcd_status etcd__op_wait_overdue(struct etcd_op *op, int64_t deadline_ms, const char *what, etcd_error *reterr)
+{
+    enum { OVERDUE_MS = 200 };
+    int64_t until_ms = deadline_ms > INT64_MAX - OVERDUE_MS ? INT64_MAX : deadline_ms + OVERDUE_MS;
+    etcd_status st = etcd__op_wait_until(op, until_ms, reterr);
+
+    if (st != ETCD_E_BUSY)
+        return st;
+    etcd_op_cancel(op);
+    return etcd__fail(reterr, ETCD_E_DEADLINE, "%s: the loop's thread did not answer in time", what);
+}
+
 etcd_status etcd_op_wait(etcd_op *op, int64_t timeout_ms, etcd_error *reterr)
 {
-    const struct etcd__env *env;
-    int64_t now_ms;
-
     if (op == NULL)
         return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "op is NULL");
     if (timeout_ms < 0)
         return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "timeout_ms is %lld", (long long)timeout_ms);
-    env = &op->loop->reactor.env;
-    now_ms = env->ops->now_ms(env->self);
-    return etcd__op_wait_until(op, timeout_ms >= INT64_MAX - now_ms ? INT64_MAX : now_ms + timeout_ms, reterr);
+    return etcd__op_wait_until(op, etcd__loop_after_ms(op->loop, timeout_ms), reterr);
 }
 
 void etcd_op_cancel(etcd_op *op)

@@ -48,6 +48,12 @@ void etcd__op_complete(struct etcd_op *op, etcd_status status, const etcd_error 
 etcd_status etcd__op_wait_until(struct etcd_op *op, int64_t until_ms, etcd_error *reterr);
 
 /*
+ * For blocking calls, whose operation the engine ends at `deadline_ms`: should the loop's thread be held up, the caller goes all the same, a
+ * little later. Then the operation is cancelled and `what` timed out: ETCD_E_DEADLINE. Otherwise like etcd__op_wait_until().
+ */
+etcd_status etcd__op_wait_overdue(struct etcd_op *op, int64_t deadline_ms, const char *what, etcd_error *reterr);
+
+/*
  * For the _take functions: the outcome, with the result moved to *ret_result (left alone, and kept, when NULL). ETCD_E_BUSY when not done,
  * ETCD_E_INVALID_ARGUMENT for another kind or a result taken twice.
  */
