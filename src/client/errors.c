@@ -211,6 +211,16 @@ static uint32_t flags_of(const struct etcd__call_end *end, const struct etcd__ve
     return flags;
 }
 
+/* What the reader of a message should know besides the server's own words. */
+static const char *remark(const struct etcd_client *client, const struct etcd__verdict *verdict, bool maybe)
+{
+    if (maybe)
+        return " (the write may have been applied)";
+    if (verdict->remedy == ETCD__REMEDY_LOGIN && client->config.username == NULL)
+        return " (no user given)";
+    return "";
+}
+
 etcd_status etcd__error_of_end(etcd_error *reterr, const struct etcd_client *client, const char *operation,
                                const struct etcd__call_end *end, const struct etcd__verdict *verdict, bool writes)
 {
@@ -222,7 +232,7 @@ etcd_status etcd__error_of_end(etcd_error *reterr, const struct etcd_client *cli
     (void)etcd__escape(cause, sizeof(cause), end->message, strlen(end->message));
     (void)etcd__fail(reterr, verdict->status, "%s: client '%s'%s%s: %s%s", operation, etcd__client_label(client),
                      end->endpoint[0] != '\0' ? ", endpoint " : "", end->endpoint, cause,
-                     maybe ? " (the write may have been applied)" : "");
+                     remark(client, verdict, maybe));
     reterr->grpc_code = end->from_server ? (int32_t)end->code : -1;
     reterr->flags = flags_of(end, verdict, maybe);
     return verdict->status;
