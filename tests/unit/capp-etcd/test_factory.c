@@ -281,8 +281,10 @@ static void *wait_for_server(void *arg)
 {
     struct waiting *waiting = arg;
 
-    waiting->status = capp_etcd_factory_register(waiting->factory, "slow", waiting->opts, NULL,
-                                                 &waiting->error);
+    /* start_waiting() takes the name for moments, to see whether it is free. */
+    do
+        waiting->status = capp_etcd_factory_register(waiting->factory, "slow", waiting->opts, NULL, &waiting->error);
+    while (waiting->status == CAPP_E_DUPLICATE);
     return NULL;
 }
 
