@@ -110,9 +110,10 @@ static int system_poll_wait(void *self, struct etcd__poll_event *events, int cap
     int timeout_ms = -1;
 
     if (until_ms != INT64_MAX) {
-        int64_t left = until_ms - etcd__clock_ms();
+        int64_t now_ms = etcd__clock_ms();
+        int64_t left = until_ms > now_ms ? until_ms - now_ms : 0; /* INT64_MIN: do not wait */
 
-        timeout_ms = left <= 0 ? 0 : left > 3600 * 1000 ? 3600 * 1000 : (int)left;
+        timeout_ms = left > 3600 * 1000 ? 3600 * 1000 : (int)left;
         /* The timer of the set goes on during suspend; a wait's own limit does not. */
         if (timeout_ms > 0)
             poller->ops->deadline(poller, until_ms);
