@@ -4,6 +4,7 @@
 #include "support/client.h"
 #include "support/etcd_server.h"
 #include "support/matrix.h"
+#include "support/process.h"
 #include "support/test.h"
 
 #include <stdio.h>
