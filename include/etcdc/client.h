@@ -150,7 +150,8 @@ ETCD_API etcd_status etcd_client_release_leases(etcd_client *client, int64_t tim
 /**
  * Closes the client: every pending call, watch and keep-alive ends once, with ETCD_E_CLOSED; connections are closed. Their handles, and the
  * client's, still answer with that status until they are freed. Leases are left as they are.
- * Idempotent. Does not wait for callbacks of other objects; bounded by local work, never by a server.
+ * Idempotent. Does not wait for callbacks of other objects; bounded by local work, never by a server. Under caller drive the
+ * callbacks that wait run before it returns, unless it is called from one.
  *
  * @retval ETCD_OK  Closed, now or before.
  * @par Threads Any, also from a callback.

@@ -74,7 +74,8 @@ ETCD_API ETCD_NODISCARD etcd_status etcd_loop_new(const etcd_loop_opts *opts, et
                                                   etcd_error *reterr);
 
 /**
- * Gives the loop back. It lives on until its last client is freed; then its thread ends.
+ * Gives the loop back. It lives on until its last client is freed; then its thread ends. With ETCD_DISPATCH_PROCESS, callbacks that
+ * wait run before it returns and later ones on the loop's thread, since nobody can process them any more.
  * NULL is fine. From any thread, also from a callback.
  * @since 0.1
  */

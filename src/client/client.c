@@ -272,11 +272,22 @@ static void close_in_engine(void *arg)
 
 etcd_status etcd_client_close(etcd_client *client, etcd_error *reterr)
 {
+    struct etcd_loop *loop;
+
     if (client == NULL)
         return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "client is NULL");
     atomic_store_explicit(&client->closed, true, memory_order_release);
-    if (etcd__loop_usable(client->loop, NULL) == ETCD_OK)
-        etcd__loop_run(client->loop, close_in_engine, client);
+    loop = client->loop;
+    if (etcd__loop_usable(loop, NULL) != ETCD_OK) {
+        etcd__loop_leave(loop);
+        return ETCD_OK;
+    }
+    etcd__loop_run(loop, close_in_engine, client);
+    if (loop->drive == ETCD_DRIVE_CALLER && !etcd__loop_would_deadlock(loop)) {
+        (void)etcd__loop_ref(loop); /* a callback may free the client */
+        etcd__loop_deliver(loop);
+        etcd__loop_unref(loop);
+    }
     return ETCD_OK;
 }
 

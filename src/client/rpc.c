@@ -475,6 +475,15 @@ static etcd_status check_start(struct etcd_client *client, const struct etcd__rp
     return st;
 }
 
+static etcd_status fail_busy(const struct etcd_client *client, const struct etcd__rpc_kind *kind, etcd_error *reterr)
+{
+    (void)etcd__fail(reterr, ETCD_E_BUSY, "%s: client '%s' has %u calls under way, its limit", kind->method.name,
+                     etcd__client_label(client), client->config.max_outstanding);
+    if (reterr != NULL)
+        reterr->flags |= ETCD_ERROR_RETRYABLE;
+    return ETCD_E_BUSY;
+}
+
 etcd_status etcd__rpc_start(struct etcd_client *client, const struct etcd__rpc_kind *kind,
                             const ProtobufCMessage *request, const struct etcd__rpc_options *options,
                             struct etcd_op **ret_op, etcd_error *reterr)
@@ -486,8 +495,7 @@ etcd_status etcd__rpc_start(struct etcd_client *client, const struct etcd__rpc_k
         st = new_rpc(client, kind, request, options, &rpc, reterr);
     if (st == ETCD_OK && !count(rpc)) {
         destroy(&rpc->op);
-        st = etcd__fail(reterr, ETCD_E_BUSY, "%s: client '%s' has %u calls under way, its limit", kind->method.name,
-                        etcd__client_label(client), client->config.max_outstanding);
+        st = fail_busy(client, kind, reterr);
     }
     if (st != ETCD_OK)
         return st;

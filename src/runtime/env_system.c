@@ -13,6 +13,8 @@
 
 struct etcd__env_system {
     struct etcd__poller *poller;
+    int *sockets; /* those open now: a forked child has to close its copies */
+    size_t count, capacity;
 };
 
 static struct etcd__poller *poller_of(void *self)
@@ -41,13 +43,39 @@ static void system_random(void *self, void *buf, size_t len)
     }
 }
 
+static bool reserve(struct etcd__env_system *system)
+{
+    size_t capacity = system->capacity == 0 ? 8 : system->capacity * 2;
+    int *sockets;
+
+    if (system->count < system->capacity)
+        return true;
+    sockets = etcd__realloc(system->sockets, capacity * sizeof(*sockets));
+    if (sockets == NULL)
+        return false;
+    system->sockets = sockets;
+    system->capacity = capacity;
+    return true;
+}
+
+static void forget(struct etcd__env_system *system, int fd)
+{
+    for (size_t i = 0; i < system->count; i++) {
+        if (system->sockets[i] == fd) {
+            system->sockets[i] = system->sockets[--system->count];
+            return;
+        }
+    }
+}
+
 static int system_connect(void *self, const struct sockaddr *addr, socklen_t len, int *ret_fd)
 {
-    int fd = socket(addr->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int on = 1;
-    int err;
+    struct etcd__env_system *system = self;
+    int fd, err, on = 1;
 
-    (void)self;
+    if (!reserve(system))
+        return -ENOMEM;
+    fd = socket(addr->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
     if (addr->sa_family != AF_UNIX)
@@ -57,6 +85,7 @@ static int system_connect(void *self, const struct sockaddr *addr, socklen_t len
         (void)close(fd);
         return err;
     }
+    system->sockets[system->count++] = fd;
     *ret_fd = fd;
     return 0;
 }
@@ -93,7 +122,7 @@ static ssize_t system_send(void *self, int fd, const void *buf, size_t len)
 
 static void system_close(void *self, int fd)
 {
-    (void)self;
+    forget(self, fd);
     (void)close(fd);
 }
 
@@ -188,10 +217,19 @@ struct etcd__env etcd__env_system_table(struct etcd__env_system *system)
     return (struct etcd__env){.ops = &system_ops, .self = system};
 }
 
+void etcd__env_system_leave(struct etcd__env_system *system)
+{
+    system->poller->ops->leave(system->poller);
+    for (size_t i = 0; i < system->count; i++)
+        (void)close(system->sockets[i]);
+    system->count = 0;
+}
+
 void etcd__env_system_free(struct etcd__env_system *system)
 {
     if (system == NULL)
         return;
     system->poller->ops->free(system->poller);
+    etcd__free(system->sockets);
     etcd__free(system);
 }

@@ -109,6 +109,17 @@ static void run_callback_locked(struct etcd_loop *loop, struct etcd__callback *c
     (void)pthread_cond_broadcast(&loop->shared.callback_done);
 }
 
+/* Whether this thread is inside a callback. */
+static bool in_callback(struct etcd_loop *loop)
+{
+    bool inside;
+
+    (void)pthread_mutex_lock(&loop->shared.mutex);
+    inside = loop->shared.running != NULL && pthread_equal(loop->shared.runner, pthread_self()) != 0;
+    (void)pthread_mutex_unlock(&loop->shared.mutex);
+    return inside;
+}
+
 static void clear_notify(struct etcd_loop *loop)
 {
     uint64_t count;
@@ -221,6 +232,8 @@ void etcd__loop_run(struct etcd_loop *loop, void (*fn)(void *arg), void *arg)
         run_work(loop); /* what was submitted before comes before */
         refresh_clock(loop);
         fn(arg);
+        if (loop->drive == ETCD_DRIVE_CALLER && !loop->in_turn)
+            etcd__loop_hand_over(loop);
         return;
     }
     (void)pthread_mutex_init(&request.mutex, NULL);
@@ -343,6 +356,8 @@ static etcd_status finish_loop(struct etcd_loop *loop, struct etcd__env env, etc
     }
     if (st == ETCD_OK && loop->drive == ETCD_DRIVE_THREAD)
         st = start_thread(loop, reterr);
+    else
+        loop->shared.sleeping = true; /* the program may be waiting on the descriptor */
     return st;
 }
 
@@ -407,7 +422,7 @@ etcd_status etcd_loop_new(const etcd_loop_opts *opts, etcd_loop **ret_loop, etcd
     if (loop == NULL)
         return ETCD_E_NO_MEMORY;
     loop->drive = own.drive;
-    loop->dispatch = own.drive == ETCD_DRIVE_CALLER ? ETCD_DISPATCH_LOOP : own.dispatch;
+    atomic_init(&loop->dispatch, own.drive == ETCD_DRIVE_CALLER ? (int)ETCD_DISPATCH_LOOP : (int)own.dispatch);
     st = new_system(loop, own.poller, reterr);
     if (st == ETCD_OK)
         st = finish_loop(loop, etcd__env_system_table(loop->system), reterr);
@@ -445,22 +460,40 @@ static void stop_thread(struct etcd_loop *loop)
     free_loop(loop);
 }
 
+void etcd__loop_leave(struct etcd_loop *loop)
+{
+    if (loop->system != NULL)
+        etcd__env_system_leave(loop->system);
+}
+
 void etcd__loop_unref(struct etcd_loop *loop)
 {
     if (loop == NULL || atomic_fetch_sub_explicit(&loop->refs, 1, memory_order_acq_rel) != 1)
         return;
-    if (!loop->has_thread) {
-        run_callbacks(loop);
+    if (etcd__loop_usable(loop, NULL) != ETCD_OK) {
+        etcd__loop_leave(loop); /* the thread is the parent's, and so are the callbacks */
         free_loop(loop);
-    } else if (etcd__loop_usable(loop, NULL) == ETCD_OK) {
+    } else if (loop->has_thread) {
         stop_thread(loop);
     } else {
-        free_loop(loop); /* a forked child: the thread is the parent's */
+        run_callbacks(loop);
+        free_loop(loop);
     }
+}
+
+/* Nobody can call process() any more: what waits is told now, what comes later on the loop's thread. */
+static void stop_deferring(struct etcd_loop *loop)
+{
+    if (!in_callback(loop))
+        run_callbacks(loop);
+    atomic_store(&loop->dispatch, ETCD_DISPATCH_LOOP);
+    loop->reactor.env.ops->poll_wake(loop->reactor.env.self);
 }
 
 void etcd_loop_free(etcd_loop *loop)
 {
+    if (loop != NULL && atomic_load(&loop->dispatch) == ETCD_DISPATCH_PROCESS && etcd__loop_usable(loop, NULL) == ETCD_OK)
+        stop_deferring(loop);
     etcd__loop_unref(loop);
 }
 
@@ -521,6 +554,14 @@ static etcd_status process_deferred(struct etcd_loop *loop, etcd_error *reterr)
     return ETCD_OK;
 }
 
+void etcd__loop_deliver(struct etcd_loop *loop)
+{
+    assert(loop->drive == ETCD_DRIVE_CALLER && !loop->in_turn);
+    loop->in_turn = true;
+    run_callbacks(loop);
+    loop->in_turn = false;
+}
+
 static bool callbacks_wait(struct etcd_loop *loop)
 {
     bool waiting;
@@ -535,9 +576,7 @@ static etcd_status process_until(struct etcd_loop *loop, int64_t until_ms, etcd_
 {
     int err = etcd__loop_pump(loop, callbacks_wait(loop) ? INT64_MIN : until_ms);
 
-    loop->in_turn = true;
-    run_callbacks(loop);
-    loop->in_turn = false;
+    etcd__loop_deliver(loop);
     etcd__loop_hand_over(loop);
     if (err == 0)
         return ETCD_OK;

@@ -37,7 +37,7 @@ struct etcd_loop {
     struct etcd__resolver *resolver;
     struct etcd__env_system *system; /* NULL with a given environment */
     etcd_drive drive;
-    etcd_dispatch dispatch;
+    atomic_int dispatch; /* an etcd_dispatch */
     atomic_int refs;
     pthread_t thread; /* thread drive */
     bool has_thread;
@@ -63,6 +63,8 @@ struct etcd_loop *etcd__loop_ref(struct etcd_loop *loop);
 /* The last reference ends the thread and frees everything; on the loop's own thread the thread is detached first. */
 void etcd__loop_unref(struct etcd_loop *loop);
 
+/* In a forked child: closes the child's copies of all descriptors; connections and poller stay the parent's. Once is enough. */
+void etcd__loop_leave(struct etcd_loop *loop);
 /* Not in a forked child. ETCD_OK, or ETCD_E_CLOSED with a text. Any thread. */
 etcd_status etcd__loop_usable(const struct etcd_loop *loop, etcd_error *reterr);
 /* Waiting here for the loop could never end. Any thread. */
@@ -87,6 +89,8 @@ bool etcd__loop_finish_callback(struct etcd_loop *loop, struct etcd__callback *c
 
 /* Caller drive: one turn that waits at most until then, without callbacks. 0 or a negative errno. */
 int etcd__loop_pump(struct etcd_loop *loop, int64_t until_ms);
+/* Caller drive, outside of turns and callbacks: runs the callbacks that wait. */
+void etcd__loop_deliver(struct etcd_loop *loop);
 /* Caller drive, after pumping: makes the loop's descriptor readable in time for what is left to do. */
 void etcd__loop_hand_over(struct etcd_loop *loop);
 

@@ -18,6 +18,8 @@ struct etcd__poller_ops {
     void (*wake)(struct etcd__poller *poller); /* any thread */
     void (*deadline)(struct etcd__poller *poller, int64_t at_ms);
     int (*fd)(struct etcd__poller *poller);
+    /* In a forked child: gives the descriptors back without a change to what the parent shares. Only `free` follows, and `set`, which fails. */
+    void (*leave)(struct etcd__poller *poller);
 };
 
 /* The first member of a back end. */

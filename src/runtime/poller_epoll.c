@@ -30,20 +30,26 @@ static struct epoll_poller *of(struct etcd__poller *poller)
     return ETCD__CONTAINER(poller, struct epoll_poller, base);
 }
 
-static void close_fd(int fd)
+static void close_fd(int *fd)
 {
-    if (fd >= 0)
-        (void)close(fd);
+    if (*fd >= 0)
+        (void)close(*fd);
+    *fd = -1;
+}
+
+static void epoll_leave(struct etcd__poller *base)
+{
+    struct epoll_poller *poller = of(base);
+
+    close_fd(&poller->epoll_fd);
+    close_fd(&poller->timer_fd);
+    close_fd(&poller->event_fd);
 }
 
 static void epoll_free(struct etcd__poller *base)
 {
-    struct epoll_poller *poller = of(base);
-
-    close_fd(poller->epoll_fd);
-    close_fd(poller->timer_fd);
-    close_fd(poller->event_fd);
-    etcd__free(poller);
+    epoll_leave(base);
+    etcd__free(of(base));
 }
 
 static int epoll_set(struct etcd__poller *base, int fd, unsigned old_events, unsigned events, void *tag)
@@ -139,6 +145,7 @@ static const struct etcd__poller_ops epoll_ops = {
     .wake = epoll_wake,
     .deadline = epoll_deadline,
     .fd = epoll_fd,
+    .leave = epoll_leave,
 };
 
 int etcd__poller_epoll_new(struct etcd__poller **ret_poller)

@@ -150,6 +150,11 @@ static int poll_fd(struct etcd__poller *base)
     return -1;
 }
 
+static void poll_leave(struct etcd__poller *base)
+{
+    (void)base; /* the array is the child's own, and the pipe is closed with it */
+}
+
 static const struct etcd__poller_ops poll_ops = {
     .free = poll_free,
     .set = poll_set,
@@ -157,6 +162,7 @@ static const struct etcd__poller_ops poll_ops = {
     .wake = poll_wake,
     .deadline = poll_deadline,
     .fd = poll_fd,
+    .leave = poll_leave,
 };
 
 int etcd__poller_poll_new(struct etcd__poller **ret_poller)
