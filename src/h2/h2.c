@@ -44,16 +44,23 @@ struct etcd__h2 {
     bool ready;
     bool going_away; /* GOAWAY was received */
     bool broken;     /* GOAWAY with an error was sent: the peer broke the protocol */
-    bool no_memory;
-    bool busy; /* inside nghttp2 */
+    bool no_memory;  /* a frame could not be queued */
+    bool starved;    /* an allocation of nghttp2 failed */
+    bool busy;       /* inside nghttp2 */
     bool freeing;
     char reason[REASON_SIZE]; /* what nghttp2 said last about the peer's mistakes */
 };
 
+/* nghttp2 takes a failed allocation for a mistake of the peer at times; `starved` remembers what it really was. */
+static void *check(struct etcd__h2 *session, void *ptr)
+{
+    session->starved = session->starved || ptr == NULL;
+    return ptr;
+}
+
 static void *mem_malloc(size_t size, void *user)
 {
-    (void)user;
-    return etcd__malloc(size);
+    return check(user, etcd__malloc(size));
 }
 
 static void mem_free(void *ptr, void *user)
@@ -64,14 +71,12 @@ static void mem_free(void *ptr, void *user)
 
 static void *mem_calloc(size_t count, size_t size, void *user)
 {
-    (void)user;
-    return etcd__calloc(count, size);
+    return check(user, etcd__calloc(count, size));
 }
 
 static void *mem_realloc(void *ptr, size_t size, void *user)
 {
-    (void)user;
-    return etcd__realloc(ptr, size);
+    return check(user, etcd__realloc(ptr, size));
 }
 
 /* Notes the result of a call that can only fail for lack of memory, or because the stream is gone already. */
@@ -377,7 +382,7 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *
 
 static int new_session(struct etcd__h2 *session)
 {
-    nghttp2_mem mem = {NULL, mem_malloc, mem_free, mem_calloc, mem_realloc};
+    nghttp2_mem mem = {session, mem_malloc, mem_free, mem_calloc, mem_realloc};
     nghttp2_session_callbacks *callbacks = NULL;
     nghttp2_option *option = NULL;
     int rv = nghttp2_session_callbacks_new(&callbacks);
@@ -465,7 +470,7 @@ void etcd__h2_free(struct etcd__h2 *session)
 
 static etcd_status failed(const struct etcd__h2 *session, int rv, etcd_error *reterr)
 {
-    if (rv == NGHTTP2_ERR_NOMEM || session->no_memory)
+    if (rv == NGHTTP2_ERR_NOMEM || session->no_memory || session->starved)
         return etcd__fail_memory(reterr);
     return etcd__fail(reterr, ETCD_E_PROTOCOL, "the peer broke HTTP/2: %s",
                       session->reason[0] != '\0' ? session->reason : nghttp2_strerror(rv));

@@ -38,10 +38,22 @@ static char *copy_text(const void *data, size_t len)
     return text;
 }
 
+static size_t capacity_of(size_t len)
+{
+    size_t capacity = 64;
+
+    while (capacity < len)
+        capacity *= 2;
+    return capacity;
+}
+
+/* The memory of `len` bytes is always the next power of two, so it need not be remembered. */
 static void append(uint8_t **buf, size_t *len, const void *data, size_t add)
 {
-    *buf = must(realloc(*buf, *len + add + 1));
-    memcpy(*buf + *len, data, add);
+    if (*buf == NULL || capacity_of(*len + add) != capacity_of(*len))
+        *buf = must(realloc(*buf, capacity_of(*len + add)));
+    if (add > 0)
+        memcpy(*buf + *len, data, add);
     *len += add;
 }
 
@@ -133,7 +145,7 @@ static void take_messages(struct h2_server_stream *stream)
 
         stream->in = NULL;
         stream->in_len -= len;
-        stream->in = must(malloc(stream->in_len + 1));
+        stream->in = must(malloc(capacity_of(stream->in_len)));
         memcpy(stream->in, message + len, stream->in_len);
         stream->messages++;
         if (server->ops->on_message != NULL)
