@@ -12,7 +12,7 @@
 set -eu
 programs=$ETCDC_BUILD/examples
 self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
-START_SECONDS=20 # for a program to say that it has started
+START_SECONDS=10 # for a program to say that it has started
 
 # ---- which servers ----
 
@@ -166,6 +166,10 @@ until_term() {
 }
 
 until_term 'example 1' 'one client; runs until SIGTERM' DEFAULT basic
+[ -z "$failed" ] || {
+    echo "There is no use in going on." >&2
+    exit 1
+}
 until_term 'example 2' 'three clients, one of which logs in' 'DEFAULT CONFIG DISCOVERY' clients
 once 'example 3' 'a service with the default client' DEFAULT config_service
 once 'example 4' 'a service with the factory' 'CONFIG DISCOVERY' factory
