@@ -478,6 +478,7 @@ enum etcd__sent etcd__call_cancel(struct etcd__call *call)
     leave(call);
     etcd__free(call->message);
     call->message = NULL;
+    call->subchannel = NULL;
     call->state = ETCD__CALL_IDLE;
     release_outgoing(call);
     return sent;

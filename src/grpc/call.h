@@ -63,7 +63,7 @@ struct etcd__call_config {
     int64_t deadline_ms;                  /* INT64_MAX: none; on the reactor's clock */
     size_t max_recv;                      /* bytes of one message */
     bool require_leader;                  /* hasleader: true */
-    bool fail_fast;                       /* do not wait for a connection */
+    bool fail_fast;                       /* end when every endpoint has failed, do not wait for one */
     bool no_token;                        /* the login itself */
     const struct etcd__subchannel *avoid; /* pick another one if any is ready; NULL: no wish */
 };

@@ -16,17 +16,18 @@ static struct etcd__reactor *reactor_of(const struct etcd__subchannel *subchanne
     return subchannel->config->reactor;
 }
 
-/* 50 ms x 1.6^n, +- 20 %, between the limits. */
+/* 50 ms x 1.6^n +- 20 %. The limit holds for the result: cutting that instead would bring clients into step. */
 static int64_t backoff_ms(const struct etcd__subchannel *subchannel)
 {
     int64_t max = subchannel->events->calls_wait(subchannel->channel) ? MAX_BACKOFF_WAITED_MS
                                                                       : MAX_BACKOFF_MS;
     int64_t delay = FIRST_BACKOFF_MS;
 
-    for (unsigned i = 1; i < subchannel->failures && delay < MAX_BACKOFF_MS; i++)
+    for (unsigned i = 1; i < subchannel->failures && delay < max; i++)
         delay = delay * 8 / 5;
-    delay = delay * (int64_t)(800 + etcd__reactor_random(reactor_of(subchannel), 401)) / 1000;
-    return delay < max ? delay : max;
+    if (delay > max * 5 / 6)
+        delay = max * 5 / 6;
+    return delay * (int64_t)(800 + etcd__reactor_random(reactor_of(subchannel), 401)) / 1000;
 }
 
 /* Connects in this turn, from a task: what fails at once is then not reported inside a call of the owner. */
@@ -67,7 +68,8 @@ static void on_ready(struct etcd__subchannel *subchannel, struct etcd__transport
     subchannel->state = ETCD__SUBCHANNEL_READY;
     subchannel->aside_until_ms = 0;
     etcd__timer_disarm(reactor_of(subchannel), &subchannel->timer);
-    etcd__log(&subchannel->config->log, ETCD_LOG_DEBUG, "connect", "%s: connected", subchannel->endpoint.text);
+    etcd__log(&subchannel->config->log, ETCD_LOG_DEBUG, "connect", "%s: connected",
+              subchannel->endpoint.text);
     subchannel->events->on_ready(subchannel->channel, subchannel);
 }
 
@@ -96,8 +98,7 @@ static void on_lost(struct etcd__subchannel *subchannel, struct etcd__transport 
 {
     if (transport != subchannel->transport)
         return; /* a draining one: its calls have the error */
-    etcd__log(&subchannel->config->log, ETCD_LOG_DEBUG, "connect", "%s",
-              err->message);
+    etcd__log(&subchannel->config->log, ETCD_LOG_DEBUG, "connect", "%s", err->message);
     if (transport->ready) {
         reconnect(subchannel, transport);
     } else {
