@@ -84,7 +84,7 @@ int64_t watch_revision(etcd_client *client)
     etcd_error err;
     int64_t revision;
 
-    watch_ok(etcd_get(client, etcd_cstr("none"), ETCD_GET_OPTS(.timeout_ms = PATIENCE_MS), &result, &err), &err);
+    watch_ok(etcd_get(client, etcd_cstr("app/none"), ETCD_GET_OPTS(.timeout_ms = PATIENCE_MS), &result, &err), &err);
     revision = etcd_get_result_header(result)->revision;
     etcd_get_result_free(result);
     return revision;
