@@ -489,8 +489,9 @@ static void test_server_back_in_time(void **state)
 }
 
 /*
- * A stopped process answers nothing, and no connection breaks: renewals go elsewhere in time all the same. Not stopped
- * for as long as the TTL: a leader that comes back after that still revokes what expired meanwhile by its own count.
+ * A stopped process answers nothing, and no connection breaks: renewals go elsewhere in time all the same.
+ * Not stopped for as long as the TTL: a leader that comes back after that still revokes what expired
+ * meanwhile by its own count.
  */
 static void test_stopped_member(void **state)
 {
