@@ -181,6 +181,8 @@ static void on_failed(struct etcd__channel *channel, struct etcd__subchannel *su
 static void on_unused(struct etcd__channel *channel, struct etcd__subchannel *subchannel)
 {
     (void)subchannel;
+    /* To the end of the queue: calls that are ending by a task still name their endpoint. */
+    etcd__task_cancel(&channel->reap);
     etcd__task_post(channel->config.reactor, &channel->reap);
 }
 
