@@ -80,7 +80,9 @@ struct etcd__call {
     struct etcd__call_config config;
     struct etcd__channel *channel;
     struct etcd__transport *transport; /* while active */
-    /* While active, and in on_end the one it ran on; NULL: none was reached. Later only good for comparing. */
+    /*
+     * While active, and in on_end the one it ran on; NULL: none was reached. Later only good for comparing.
+     */
     struct etcd__subchannel *subchannel;
     enum etcd__call_state state;
     struct etcd__node waiting;  /* channel's queue, or its list of ending calls */

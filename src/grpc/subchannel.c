@@ -16,7 +16,10 @@ static struct etcd__reactor *reactor_of(const struct etcd__subchannel *subchanne
     return subchannel->config->reactor;
 }
 
-/* 50 ms x 1.6^n +- 20 %. The limit holds for the result: cutting that instead would bring clients into step. */
+/*
+ * 50 ms x 1.6^n +- 20 %. The limit holds for the result: cutting that instead would bring clients into
+ * step.
+ */
 static int64_t backoff_ms(const struct etcd__subchannel *subchannel)
 {
     int64_t max = subchannel->events->calls_wait(subchannel->channel) ? MAX_BACKOFF_WAITED_MS

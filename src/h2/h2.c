@@ -51,7 +51,10 @@ struct etcd__h2 {
     char reason[REASON_SIZE]; /* what nghttp2 said last about the peer's mistakes */
 };
 
-/* nghttp2 takes a failed allocation for a mistake of the peer at times; `starved` remembers what it really was. */
+/*
+ * nghttp2 takes a failed allocation for a mistake of the peer at times; `starved` remembers what it really
+ * was.
+ */
 static void *check(struct etcd__h2 *session, void *ptr)
 {
     session->starved = session->starved || ptr == NULL;

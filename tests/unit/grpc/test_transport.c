@@ -60,7 +60,9 @@ static void the_calls_of_a_turn_leave_in_one_write(void **state)
     assert_int_equal(world_requests(&world.hosts[0]), 50);
 }
 
-/* The server reads nothing for a while: output waits in a bounded buffer, and all of it arrives in the end. */
+/*
+ * The server reads nothing for a while: output waits in a bounded buffer, and all of it arrives in the end.
+ */
 static void a_reader_that_lags_gets_everything(void **state)
 {
     enum { CALLS = 60, SIZE = 20000 };
