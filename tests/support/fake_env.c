@@ -419,6 +419,8 @@ static int fake_poll_wait(void *self, struct etcd__poll_event *events, int capac
         count = collect(fake, events, capacity);
         if (count > 0 || fake->woken || limit <= fake->now) {
             fake->woken = false;
+            if (fake->deadline <= fake->now)
+                fake->deadline = INT64_MAX; /* it came; like a timer, once */
             return count;
         }
         next = next_event_at(fake);
