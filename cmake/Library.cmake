@@ -46,6 +46,9 @@ function(etcdc_library name)
         target_link_options(${name} PRIVATE LINKER:--no-undefined)
     endif()
     target_link_libraries(${name} PUBLIC ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE})
+    if(ARG_PUBLIC) # the others of ours lie beside it, wherever that is
+        set_target_properties(${name} PROPERTIES INSTALL_RPATH "$ORIGIN")
+    endif()
 
     add_library(${name}_static STATIC ${objects})
     set_target_properties(${name}_static PROPERTIES OUTPUT_NAME ${name} EXPORT_NAME ${ARG_EXPORT}_static)

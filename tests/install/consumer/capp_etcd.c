@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A user's program, in C and in C++: an application that has the module's headers and both libraries below it. */
+/* A user's program, in C and in C++: a factory of clients, which has none yet, with both libraries below the module. */
 #include <capp.h>
 #include <capp/etcd.h>
 #include <etcdc.h>
@@ -8,13 +8,14 @@
 
 int main(void)
 {
-    capp_app *app = NULL;
+    capp_etcd_factory *factory = NULL;
     capp_error err;
-    if (capp_build(capp_builder_new(), &app, &err) != CAPP_OK) {
+    if (capp_etcd_factory_new(NULL, &factory, &err) != CAPP_OK) {
         fprintf(stderr, "%s\n", err.message);
         return 1;
     }
-    capp_free(app);
+    bool has = capp_etcd_factory_has(factory, "default");
+    capp_etcd_factory_free(factory);
     printf("capp with etcdc %s\n", etcd_version());
-    return 0;
+    return has ? 1 : 0;
 }
