@@ -70,7 +70,10 @@ static enum etcd__watch_found take(struct etcd_watch *watch, struct etcd_events 
 
     (void)pthread_mutex_lock(&watch->queue.mutex);
     found = etcd__watch_queue_take_locked(&watch->queue, ret_events, &low);
-    /* Under the lock: whoever closes the watch ends it under the lock first, and nothing is posted after that. */
+    /*
+     * Under the lock: whoever closes the watch ends it under the lock first, and nothing is posted after
+     * that.
+     */
     if (low)
         ask_for(watch, TODO_DRAINED);
     (void)pthread_mutex_unlock(&watch->queue.mutex);
@@ -105,8 +108,8 @@ static void tell_end(struct etcd_watch *watch)
 }
 
 /*
- * Delivers what is there now; what comes meanwhile brings a callback of its own. on_events may close the watch, which
- * frees it.
+ * Delivers what is there now; what comes meanwhile brings a callback of its own. on_events may close the
+ * watch, which frees it.
  */
 static void run_callback(struct etcd__callback *callback)
 {
@@ -145,7 +148,8 @@ static etcd_status check_range_end(const struct etcd__range *range, etcd_error *
     order = memcmp(key->data, end->data, common);
     if (order < 0 || (order == 0 && key->len < end->len))
         return ETCD_OK;
-    return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "watch: range_end is not after key: the range is empty");
+    return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT,
+                      "watch: range_end is not after key: the range is empty");
 }
 
 static etcd_status check_opts(const struct etcd_client *client, const etcd_watch_opts *opts,
@@ -154,14 +158,17 @@ static etcd_status check_opts(const struct etcd_client *client, const etcd_watch
     size_t max = client->config.max_send_bytes;
 
     if (opts->start_revision < 0)
-        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "watch: start_revision is %" PRId64, opts->start_revision);
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "watch: start_revision is %" PRId64,
+                          opts->start_revision);
     if (opts->no_put && opts->no_delete && !opts->progress)
         return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT,
                           "watch: no_put and no_delete are both set: there would be no events");
-    if (range->key.len > max || range->end.len > max || range->key.len + range->end.len + REQUEST_OVERHEAD > max)
-        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT,
-                          "watch: key has %zu bytes, range_end %zu: more than max_send_bytes, %zu, has room for",
-                          range->key.len, range->end.len, max);
+    if (range->key.len > max || range->end.len > max ||
+        range->key.len + range->end.len + REQUEST_OVERHEAD > max)
+        return etcd__fail(
+            reterr, ETCD_E_INVALID_ARGUMENT,
+            "watch: key has %zu bytes, range_end %zu: more than max_send_bytes, %zu, has room for",
+            range->key.len, range->end.len, max);
     return check_range_end(range, reterr);
 }
 
@@ -253,7 +260,10 @@ static bool nothing_there(struct etcd_watch *watch)
     return nothing;
 }
 
-/* Caller drive: does the work itself. One turn at least, so that a program that only ever looks gets somewhere. */
+/*
+ * Caller drive: does the work itself. One turn at least, so that a program that only ever looks gets
+ * somewhere.
+ */
 static void pump(struct etcd_watch *watch, int64_t until_ms)
 {
     struct etcd_loop *loop = watch->client->loop;
@@ -276,7 +286,8 @@ static etcd_status wait_for(struct etcd_watch *watch, int64_t timeout_ms, etcd_e
     int64_t now_ms, until_ms;
 
     if (inside && timeout_ms != 0)
-        return etcd__watch_fail(reterr, watch, ETCD_E_WOULD_DEADLOCK, "a blocking call inside a callback of the same loop");
+        return etcd__watch_fail(reterr, watch, ETCD_E_WOULD_DEADLOCK,
+                                "a blocking call inside a callback of the same loop");
     if (inside || (timeout_ms == 0 && loop->drive == ETCD_DRIVE_THREAD))
         return ETCD_OK;
     now_ms = env->ops->now_ms(env->self);
@@ -284,7 +295,8 @@ static etcd_status wait_for(struct etcd_watch *watch, int64_t timeout_ms, etcd_e
     if (loop->drive == ETCD_DRIVE_CALLER)
         pump(watch, until_ms);
     else if (!etcd__watch_queue_wait(&watch->queue, until_ms))
-        return etcd__watch_fail(reterr, watch, ETCD_E_INVALID_ARGUMENT, "another thread waits for this watch already");
+        return etcd__watch_fail(reterr, watch, ETCD_E_INVALID_ARGUMENT,
+                                "another thread waits for this watch already");
     return ETCD_OK;
 }
 
@@ -302,7 +314,8 @@ static etcd_status check_next(struct etcd_watch *watch, int64_t timeout_ms, stru
     return etcd__loop_usable(watch->client->loop, reterr);
 }
 
-etcd_status etcd_watch_next(etcd_watch *watch, int64_t timeout_ms, etcd_events **ret_events, etcd_error *reterr)
+etcd_status etcd_watch_next(etcd_watch *watch, int64_t timeout_ms, etcd_events **ret_events,
+                            etcd_error *reterr)
 {
     etcd_status st = check_next(watch, timeout_ms, ret_events, reterr);
     enum etcd__watch_found found;

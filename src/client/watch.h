@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * All watches of a client and the streams that they share. Engine only, but for the functions of etcdc/watch.h.
+ * All watches of a client and the streams that they share. Engine only, but for the functions of
+ * etcdc/watch.h.
  *
  *   watch.c          etcdc/watch.h
  *   watch_queue.c    what waits between the engine and the reader
@@ -35,8 +36,8 @@ struct etcd__watch_hub {
 
 void etcd__watch_hub_init(struct etcd__watch_hub *hub, struct etcd_client *client);
 /*
- * Ends every watch with this status (ETCD_E_CLOSED, or ETCD_E_CANCELLED for cancelled waits); buffered events stay.
- * Nothing of the hub runs afterwards, and no call of it is left, until a watch is opened.
+ * Ends every watch with this status (ETCD_E_CLOSED, or ETCD_E_CANCELLED for cancelled waits); buffered
+ * events stay. Nothing of the hub runs afterwards, and no call of it is left, until a watch is opened.
  */
 void etcd__watch_hub_end_all(struct etcd__watch_hub *hub, etcd_status status);
 

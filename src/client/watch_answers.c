@@ -12,13 +12,19 @@ static void refuse(struct etcd__watch_stream *stream, struct etcd_watch *watch, 
     uint64_t generation = stream->generation;
 
     etcd__watch_stream_remove(watch, false);
-    /* The token went out with the stream: what is created later needs another stream. Those that are created stay. */
+    /*
+     * The token went out with the stream: what is created later needs another stream. Those that are
+     * created stay.
+     */
     if (verdict.remedy == ETCD__REMEDY_LOGIN)
         etcd__watch_stream_retire(stream);
     etcd__watch_refused(watch, reason, &verdict, generation);
 }
 
-/* Ids that are not ours: the pairing of answers with creates cannot be trusted. Start again, one create at a time. */
+/*
+ * Ids that are not ours: the pairing of answers with creates cannot be trusted. Start again, one create at
+ * a time.
+ */
 static void go_foreign(struct etcd__watch_stream *stream)
 {
     stream->hub->foreign_ids = true;
@@ -40,7 +46,10 @@ static bool adopt_id(struct etcd__watch_stream *stream, struct etcd_watch *watch
     return true;
 }
 
-/* `watch` is NULL when it left meanwhile; its cancel went out behind the create, unless the id was not known then. */
+/*
+ * `watch` is NULL when it left meanwhile; its cancel went out behind the create, unless the id was not
+ * known then.
+ */
 static void created(struct etcd__watch_stream *stream, struct etcd_watch *watch, int64_t id)
 {
     stream->answered = true;
@@ -78,7 +87,8 @@ static void answer_create(struct etcd__watch_stream *stream, const struct etcd__
 
 /* ---- everything else ---------------------------------------------------------------------------------- */
 
-static void canceled(struct etcd__watch_stream *stream, struct etcd_watch *watch, const struct etcd__wire_watch *head)
+static void canceled(struct etcd__watch_stream *stream, struct etcd_watch *watch,
+                     const struct etcd__wire_watch *head)
 {
     if (head->compact_revision == 0) {
         refuse(stream, watch, head->cancel_reason);
@@ -98,7 +108,10 @@ static bool dispatch(struct etcd__watch_stream *stream, const struct etcd__wire_
         answer_create(stream, head);
         return false;
     }
-    /* Ids that nobody has are those of watches that left; so is -1, the progress that this client never asks for. */
+    /*
+     * Ids that nobody has are those of watches that left; so is -1, the progress that this client never
+     * asks for.
+     */
     watch = etcd__map_get(&stream->ids, (uint64_t)head->watch_id);
     if (watch == NULL)
         return false;

@@ -5,11 +5,12 @@
  *   NEW -> LEARNING -> QUEUED -> CREATING -> ACTIVE      (with a start revision, LEARNING is left out)
  *              QUEUED, CREATING, ACTIVE -> QUEUED        the stream broke: again from next_revision
  *              CREATING, ACTIVE -> RESTING -> QUEUED     refused or ended in passing
- *              ACTIVE -> LAGGING -> QUEUED               its reader is slow: off the shared stream, later on one of its own
+ *              ACTIVE -> LAGGING -> QUEUED               its reader is slow: later on a stream of its own
  *              any -> ENDED
  *
- * What was delivered is everything before next_revision, always whole revisions; the carry holds a revision that
- * is not whole yet and is thrown away when the stream breaks. References: the user's, and one for posted work.
+ * What was delivered is everything before next_revision, always whole revisions; the carry holds a revision
+ * that is not whole yet and is thrown away when the stream breaks. References: the user's, and one for
+ * posted work.
  */
 #ifndef ETCD__CLIENT_WATCH_CORE_H
 #define ETCD__CLIENT_WATCH_CORE_H
@@ -41,8 +42,8 @@ struct etcd_watch {
     atomic_int refs;
     etcd_watch_fn *on_events;
     void *user_data;
-    bool *gone;          /* while on_events runs: set when the watch is closed inside */
-    bool told_end;       /* on_events had its final call */
+    bool *gone;    /* while on_events runs: set when the watch is closed inside */
+    bool told_end; /* on_events had its final call */
 
     /* Constant. */
     bool prev_kv, no_put, no_delete, progress, no_fragment;
@@ -73,16 +74,23 @@ void etcd__watch_start(struct etcd_watch *watch);
 void etcd__watch_learned(struct etcd_watch *watch, int64_t revision);
 void etcd__watch_created(struct etcd_watch *watch);
 /*
- * The server refused to create the watch, or ended it. It is off the stream already. `generation`: of the token that
- * the stream went out with.
+ * The server refused to create the watch, or ended it. It is off the stream already. `generation`: of the
+ * token that the stream went out with.
  */
 void etcd__watch_refused(struct etcd_watch *watch, const char *reason, const struct etcd__verdict *verdict,
                          uint64_t generation);
-/* The next revision is compacted; `revision` is the oldest that is left. The watch is off the stream already. */
+/*
+ * The next revision is compacted; `revision` is the oldest that is left. The watch is off the stream
+ * already.
+ */
 void etcd__watch_compacted(struct etcd_watch *watch, int64_t revision);
 /* Events, or how far the watch is. Takes the batch over. */
-void etcd__watch_received(struct etcd_watch *watch, const struct etcd__wire_watch *head, struct etcd_events *events);
-/* The stream broke; the watch is still on it. Returns false when the watch does not want to be created again now. */
+void etcd__watch_received(struct etcd_watch *watch, const struct etcd__wire_watch *head,
+                          struct etcd_events *events);
+/*
+ * The stream broke; the watch is still on it. Returns false when the watch does not want to be created
+ * again now.
+ */
 bool etcd__watch_broken(struct etcd_watch *watch);
 /* The reader has caught up. */
 void etcd__watch_drained(struct etcd_watch *watch);
@@ -109,6 +117,7 @@ int64_t etcd__watch_pause_ms(struct etcd__reactor *reactor, unsigned failures);
 bool etcd__watch_passing(etcd_status status);
 
 /* Fills the error with the watch's key in front of the text. */
-etcd_status etcd__watch_fail(etcd_error *reterr, const struct etcd_watch *watch, etcd_status status, const char *text);
+etcd_status etcd__watch_fail(etcd_error *reterr, const struct etcd_watch *watch, etcd_status status,
+                             const char *text);
 
 #endif

@@ -3,10 +3,13 @@
 #include "client/watch_stream.h"
 
 enum {
-    LOGINS_MAX = 5,        /* tokens in a row that a stream may find refused */
-    SET_ASIDE_MS = 2000,   /* how long a member that could not serve gets no new calls */
-    TOO_LARGE_MAX = 2,     /* the server does not split an answer that it held back while it created the watch: once is chance */
+    LOGINS_MAX = 5,      /* tokens in a row that a stream may find refused */
+    SET_ASIDE_MS = 2000, /* how long a member that could not serve gets no new calls */
     SPLIT_MAX = 8,
+    /*
+     * Once may be chance: the server does not split an answer that it held back while it created the watch.
+     */
+    TOO_LARGE_MAX = 2,
 };
 
 static struct etcd_watch *watch_at(struct etcd__node *place)
@@ -117,8 +120,8 @@ void etcd__watch_stream_ended(struct etcd__watch_stream *stream, const struct et
     struct etcd__verdict verdict;
 
     etcd__log(&client->log, ETCD_LOG_DEBUG, "watch", "client '%s': a stream of %zu watches ended%s%s: %s",
-              etcd__client_label(client), stream->count, end->endpoint[0] != '\0' ? ", endpoint " : "", end->endpoint,
-              end->message);
+              etcd__client_label(client), stream->count, end->endpoint[0] != '\0' ? ", endpoint " : "",
+              end->endpoint, end->message);
     stream->avoid = subchannel;
     if (end->code == ETCD__GRPC_OK) {
         etcd__watch_stream_break(stream); /* the server goes away politely */

@@ -31,8 +31,8 @@ int64_t etcd__events_last_revision(const struct etcd_events *events);
 /* Puts `more` behind `events`, which owns it from then on. False when out of memory: nothing has changed. */
 bool etcd__events_join(struct etcd_events *events, struct etcd_events *more);
 /*
- * Cuts the events of the last revision off, into a batch of their own. When there are no others, *ret_rest is `events`
- * itself and *ret_whole is NULL. False when out of memory: nothing has changed.
+ * Cuts the events of the last revision off, into a batch of their own. When there are no others, *ret_rest
+ * is `events` itself and *ret_whole is NULL. False when out of memory: nothing has changed.
  */
 bool etcd__events_cut_last(struct etcd_events *events, struct etcd_events **ret_whole,
                            struct etcd_events **ret_rest);

@@ -137,5 +137,6 @@ void etcd__watch_hub_end_all(struct etcd__watch_hub *hub, etcd_status status)
         etcd__watch_stream_free(ETCD__CONTAINER(node, struct etcd__watch_stream, node));
     etcd__task_cancel(&hub->read_task);
     etcd__timer_disarm(etcd__client_reactor(hub->client), &hub->rest_timer);
-    assert(etcd__list_empty(&hub->newcomers) && etcd__list_empty(&hub->reads) && etcd__list_empty(&hub->resting));
+    assert(etcd__list_empty(&hub->newcomers) && etcd__list_empty(&hub->reads) &&
+           etcd__list_empty(&hub->resting));
 }

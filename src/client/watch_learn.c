@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A watch without a start revision begins after the revision that a linearizable read brings. Watches that are opened together share one read, of
- * the key of one of them, the asker: when the asker may not read its key, it ends, and the others ask each
- * for itself. A read that fails in passing is repeated for as long as somebody wants to know.
+ * A watch without a start revision begins after the revision that a linearizable read brings. Watches that
+ * are opened together share one read, of the key of one of them, the asker: when the asker may not read its
+ * key, it ends, and the others ask each for itself. A read that fails in passing is repeated for as long as
+ * somebody wants to know.
  */
 #include "client/rpc.h"
 #include "client/watch_core.h"
@@ -146,7 +147,8 @@ static void failed(struct etcd__watch_read *read, etcd_status status, const etcd
     struct etcd__reactor *reactor = etcd__client_reactor(read->hub->client);
 
     if (etcd__watch_passing(status))
-        etcd__timer_arm(reactor, &read->timer, reactor->now_ms + etcd__watch_pause_ms(reactor, read->failures++));
+        etcd__timer_arm(reactor, &read->timer,
+                        reactor->now_ms + etcd__watch_pause_ms(reactor, read->failures++));
     else if (status == ETCD_E_AUTH || status == ETCD_E_CLOSED)
         end_all(read, status, err); /* no matter which key */
     else
@@ -198,7 +200,8 @@ static void ask(struct etcd__watch_read *read)
     read->asker = watch_at(etcd__list_first(&read->watches));
     request.key = etcd__wire_data(read->asker->key);
     request.count_only = true;
-    st = etcd__rpc_run(read->hub->client, &read_kind, &request.base, READ_TIMEOUT_MS, on_done, read, &read->rpc, &err);
+    st = etcd__rpc_run(read->hub->client, &read_kind, &request.base, READ_TIMEOUT_MS, on_done, read,
+                       &read->rpc, &err);
     if (st != ETCD_OK)
         failed(read, st, &err);
 }

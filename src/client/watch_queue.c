@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "runtime/env_system.h"
 
 #include <assert.h>
 #include <time.h>
@@ -95,8 +94,8 @@ bool etcd__watch_queue_end(struct etcd__watch_queue *queue, etcd_status status, 
     return first;
 }
 
-enum etcd__watch_found etcd__watch_queue_take_locked(struct etcd__watch_queue *queue, struct etcd_events **ret_events,
-                                                     bool *ret_low)
+enum etcd__watch_found etcd__watch_queue_take_locked(struct etcd__watch_queue *queue,
+                                                     struct etcd_events **ret_events, bool *ret_low)
 {
     struct etcd__node *node = etcd__list_pop(&queue->batches);
     struct etcd_events *events;
@@ -121,7 +120,7 @@ size_t etcd__watch_queue_count(struct etcd__watch_queue *queue)
 
     (void)pthread_mutex_lock(&queue->mutex);
     ETCD__LIST_FOREACH(node, &queue->batches)
-        count++;
+    count++;
     (void)pthread_mutex_unlock(&queue->mutex);
     return count;
 }

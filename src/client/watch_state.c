@@ -12,12 +12,14 @@ enum {
     FAILURES_MAX = 100,
 };
 
-etcd_status etcd__watch_fail(etcd_error *reterr, const struct etcd_watch *watch, etcd_status status, const char *text)
+etcd_status etcd__watch_fail(etcd_error *reterr, const struct etcd_watch *watch, etcd_status status,
+                             const char *text)
 {
     char key[80];
 
     etcd__escape(key, sizeof(key), watch->key.data, watch->key.len);
-    return etcd__fail(reterr, status, "watch '%s': client '%s': %s", key, etcd__client_label(watch->client), text);
+    return etcd__fail(reterr, status, "watch '%s': client '%s': %s", key, etcd__client_label(watch->client),
+                      text);
 }
 
 /* ---- the end ------------------------------------------------------------------------------------------ */
@@ -72,7 +74,8 @@ static void end_with_text(struct etcd_watch *watch, etcd_status status, const ch
     etcd__watch_end(watch, status, &err);
 }
 
-static void end_from_server(struct etcd_watch *watch, etcd_status status, const char *reason, int64_t revision)
+static void end_from_server(struct etcd_watch *watch, etcd_status status, const char *reason,
+                            int64_t revision)
 {
     etcd_error err;
 
@@ -118,8 +121,9 @@ void etcd__watch_created(struct etcd_watch *watch)
     watch->state = ETCD__WATCH_ACTIVE;
     watch->logins = 0;
     if (watch->created_once)
-        etcd__log(&watch->client->log, ETCD_LOG_DEBUG, "watch", "client '%s': a watch goes on from revision %" PRId64,
-                  etcd__client_label(watch->client), watch->next_revision);
+        etcd__log(&watch->client->log, ETCD_LOG_DEBUG, "watch",
+                  "client '%s': a watch goes on from revision %" PRId64, etcd__client_label(watch->client),
+                  watch->next_revision);
     watch->created_once = true;
 }
 
@@ -207,7 +211,10 @@ static void received_progress(struct etcd_watch *watch, struct etcd_events *even
         etcd_events_free(events);
 }
 
-/* Puts what is there together; *ret_whole gets the revisions that are whole, or NULL. False when out of memory. */
+/*
+ * Puts what is there together; *ret_whole gets the revisions that are whole, or NULL. False when out of
+ * memory.
+ */
 static bool assemble(struct etcd_watch *watch, bool fragment, struct etcd_events *events,
                      struct etcd_events **ret_whole)
 {
@@ -228,7 +235,8 @@ static bool assemble(struct etcd_watch *watch, bool fragment, struct etcd_events
     return false;
 }
 
-void etcd__watch_received(struct etcd_watch *watch, const struct etcd__wire_watch *head, struct etcd_events *events)
+void etcd__watch_received(struct etcd_watch *watch, const struct etcd__wire_watch *head,
+                          struct etcd_events *events)
 {
     struct etcd_events *whole = NULL;
 

@@ -250,7 +250,8 @@ static void end_watches(struct etcd__watch_stream *stream, etcd_status status, c
 {
     struct etcd__node *node;
 
-    while ((node = etcd__list_first(&stream->queued)) != NULL || (node = etcd__list_first(&stream->sent)) != NULL)
+    while ((node = etcd__list_first(&stream->queued)) != NULL ||
+           (node = etcd__list_first(&stream->sent)) != NULL)
         etcd__watch_end(watch_at(node), status, err);
 }
 
@@ -304,7 +305,10 @@ static void requeue(struct etcd__watch_stream *stream)
     }
 }
 
-/* A call that served for a while starts the counting anew; one that broke at once does not, or nothing would slow us down. */
+/*
+ * A call that served for a while starts the counting anew; one that broke at once does not: nothing would
+ * slow us down.
+ */
 static void forget_failures(struct etcd__watch_stream *stream)
 {
     if (stream->answered && reactor_of(stream)->now_ms - stream->call.sent_ms >= PROVEN_MS)

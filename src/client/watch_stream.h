@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One gRPC Watch stream with the watches on it. It outlives the call beneath it: when that breaks, its watches are
- * queued again and a new call is started after a pause.
+ * One gRPC Watch stream with the watches on it. It outlives the call beneath it: when that breaks, its
+ * watches are queued again and a new call is started after a pause.
  *
  * Ids are ours and count up, and the server answers creates in the order of sending; so the answer to
- * come is always that of `expect_id`, whatever the answer calls itself: refusals carry the id -1. A grpc-proxy hands out ids of its own:
- * then (foreign) one watch is created at a time.
+ * come is always that of `expect_id`, whatever the answer calls itself: refusals carry the id -1. A
+ * grpc-proxy hands out ids of its own: then (foreign) one watch is created at a time.
  */
 #ifndef ETCD__CLIENT_WATCH_STREAM_H
 #define ETCD__CLIENT_WATCH_STREAM_H

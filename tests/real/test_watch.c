@@ -23,7 +23,10 @@ struct model {
     int64_t version[KEYS]; /* 0: the key does not exist */
 };
 
-/* The n-th write of a fixed script: mostly puts, now and then a delete of what exists. Returns its revision. */
+/*
+ * The n-th write of a fixed script: mostly puts, now and then a delete of what exists. Returns its
+ * revision.
+ */
 static int64_t write_one(etcd_client *client, struct model *model, int n)
 {
     int key = n * 7 % KEYS;
@@ -76,9 +79,9 @@ static void test_mixed_writes_in_order(void **state)
     etcd_client *client = watching_client(state);
     static struct model writer, reader;
     static int64_t revisions[WRITES];
-    etcd_watch *watch = watch_open(client, "mixed/",
-                                   ETCD_WATCH_OPTS(.prefix = true, .prev_kv = true,
-                                                   .start_revision = watch_revision(client) + 1));
+    etcd_watch *watch = watch_open(
+        client, "mixed/",
+        ETCD_WATCH_OPTS(.prefix = true, .prev_kv = true, .start_revision = watch_revision(client) + 1));
     int seen = 0;
 
     memset(&writer, 0, sizeof(writer));
@@ -174,8 +177,10 @@ static void test_filters(void **state)
     watch_delete(client, "filter/a");
     watch_put(client, "filter/a", "2");
     watch_delete(client, "filter/b");
-    expect_types(client, ETCD_WATCH_OPTS(.prefix = true, .start_revision = first, .no_put = true), ETCD_EVENT_DELETE, 2);
-    expect_types(client, ETCD_WATCH_OPTS(.prefix = true, .start_revision = first, .no_delete = true), ETCD_EVENT_PUT, 3);
+    expect_types(client, ETCD_WATCH_OPTS(.prefix = true, .start_revision = first, .no_put = true),
+                 ETCD_EVENT_DELETE, 2);
+    expect_types(client, ETCD_WATCH_OPTS(.prefix = true, .start_revision = first, .no_delete = true),
+                 ETCD_EVENT_PUT, 3);
 }
 
 static void test_ranges(void **state)
@@ -187,8 +192,9 @@ static void test_ranges(void **state)
         const char *first;
         size_t count;
     } rows[] = {
-        {"r/b", NULL, false, false, "r/b", 1}, {"r/", NULL, true, false, "r/a", 4}, {"", NULL, true, false, "r/a", 4},
-        {"r/c", NULL, false, true, "r/c", 2},  {"", NULL, false, true, "r/a", 4},   {"r/a", "r/c", false, false, "r/a", 2},
+        {"r/b", NULL, false, false, "r/b", 1}, {"r/", NULL, true, false, "r/a", 4},
+        {"", NULL, true, false, "r/a", 4},     {"r/c", NULL, false, true, "r/c", 2},
+        {"", NULL, false, true, "r/a", 4},     {"r/a", "r/c", false, false, "r/a", 2},
     };
     etcd_client *client = watching_client(state);
     int64_t start = watch_revision(client) + 1;
@@ -196,9 +202,10 @@ static void test_ranges(void **state)
     for (size_t i = 0; i < 4; i++)
         watch_put(client, keys[i], "x");
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        etcd_watch *watch = watch_open(client, rows[i].key,
-                                       ETCD_WATCH_OPTS(.start_revision = start, .range_end = etcd_cstr(rows[i].end),
-                                                       .prefix = rows[i].prefix, .from_key = rows[i].from_key));
+        etcd_watch *watch =
+            watch_open(client, rows[i].key,
+                       ETCD_WATCH_OPTS(.start_revision = start, .range_end = etcd_cstr(rows[i].end),
+                                       .prefix = rows[i].prefix, .from_key = rows[i].from_key));
         etcd_events *events = watch_next(watch);
 
         assert_text(etcd_events_at(events, 0)->kv.key, rows[i].first);
@@ -212,7 +219,8 @@ static void test_ranges(void **state)
 static void test_a_transaction_is_one_revision(void **state)
 {
     etcd_client *client = watching_client(state);
-    etcd_watch *watch = watch_open(client, "txn/", ETCD_WATCH_OPTS(.prefix = true, .start_revision = watch_revision(client) + 1));
+    etcd_watch *watch = watch_open(
+        client, "txn/", ETCD_WATCH_OPTS(.prefix = true, .start_revision = watch_revision(client) + 1));
     etcd_txn *txn = etcd_txn_new();
     etcd_events *events;
     etcd_error err;

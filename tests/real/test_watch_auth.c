@@ -23,8 +23,9 @@ static int set_up(void **state)
     assert_non_null(watching);
     watching->server = etcd_server_start(&options);
     assert_non_null(watching->server);
-    watching->client = test_client_open(etcd_server_endpoints(watching->server),
-                                        ETCD_CLIENT_OPTS(.username = "app", .password = ETCD_SECRET_TEXT("app-password")));
+    watching->client =
+        test_client_open(etcd_server_endpoints(watching->server),
+                         ETCD_CLIENT_OPTS(.username = "app", .password = ETCD_SECRET_TEXT("app-password")));
     *state = watching;
     return 0;
 }
@@ -33,7 +34,8 @@ static void test_denied(void **state)
 {
     etcd_client *client = watching_client(state);
     etcd_watch *allowed = watch_open(client, "app/a", NULL);
-    etcd_watch *allowed_from_one = watch_open(client, "app/", ETCD_WATCH_OPTS(.prefix = true, .start_revision = 1));
+    etcd_watch *allowed_from_one = watch_open(client, "app/",
+                                              ETCD_WATCH_OPTS(.prefix = true, .start_revision = 1));
     etcd_watch *denied[] = {
         watch_open(client, "other", NULL),
         watch_open(client, "other", ETCD_WATCH_OPTS(.start_revision = 1)),
@@ -60,13 +62,15 @@ static void test_denied(void **state)
 static void test_an_expired_token(void **state)
 {
     etcd_client *client = watching_client(state);
-    etcd_watch *old = watch_open(client, "app/", ETCD_WATCH_OPTS(.prefix = true, .start_revision = watch_revision(client) + 1));
+    etcd_watch *old = watch_open(
+        client, "app/", ETCD_WATCH_OPTS(.prefix = true, .start_revision = watch_revision(client) + 1));
     etcd_watch *newer[3];
     int64_t revision;
 
     for (int i = 0; i < 3; i++) {
         test_pump(client, TOKEN_TTL_S * 1000 + 1500);
-        newer[i] = watch_open(client, "app/", ETCD_WATCH_OPTS(.prefix = true, .start_revision = watch_revision(client) + 1));
+        newer[i] = watch_open(client, "app/",
+                              ETCD_WATCH_OPTS(.prefix = true, .start_revision = watch_revision(client) + 1));
         revision = watch_put(client, "app/expired", "x");
         watch_expect_each(old, revision, revision);
         for (int j = 0; j <= i; j++)

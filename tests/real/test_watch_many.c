@@ -92,8 +92,8 @@ static int64_t write_burst(etcd_client *client)
     etcd_error err;
 
     for (int i = 0; i < WRITES; i++)
-        watch_ok(etcd_put_async(client, etcd_cstr("burst"), etcd_cstr("a value of some length"), NULL, NULL, NULL, &ops[i],
-                                &err),
+        watch_ok(etcd_put_async(client, etcd_cstr("burst"), etcd_cstr("a value of some length"), NULL, NULL,
+                                NULL, &ops[i], &err),
                  &err);
     for (int i = 0; i < WRITES; i++) {
         watch_ok(etcd_op_wait(ops[i], 60000, &err), &err);
@@ -111,7 +111,8 @@ static void test_a_slow_reader_holds_nobody_up(void **state)
 
     atomic_store(&fast.expected, first);
     slow = watch_open(client, "burst", ETCD_WATCH_OPTS(.start_revision = first, .max_events = LIMIT));
-    quick = watch_open(client, "burst", ETCD_WATCH_OPTS(.start_revision = first, .on_events = on_fast, .user_data = &fast));
+    quick = watch_open(client, "burst",
+                       ETCD_WATCH_OPTS(.start_revision = first, .on_events = on_fast, .user_data = &fast));
     last = write_burst(client);
     wait_fast(client, &fast, last + 1);
     watch_expect_each(slow, first, last);
@@ -133,8 +134,8 @@ static void test_the_smallest_queue(void **state)
 {
     etcd_client *client = watching_client(state);
     int64_t first = watch_revision(client) + 1, last;
-    etcd_watch *watch = watch_open(client, "burst", ETCD_WATCH_OPTS(.start_revision = first, .max_events = 1,
-                                                                    .max_bytes = 1));
+    etcd_watch *watch = watch_open(client, "burst",
+                                   ETCD_WATCH_OPTS(.start_revision = first, .max_events = 1, .max_bytes = 1));
 
     last = write_burst(client);
     watch_expect_each(watch, first, last);
@@ -149,8 +150,9 @@ static void test_a_slow_callback(void **state)
     etcd_watch *watch;
 
     atomic_store(&fast.expected, first);
-    watch = watch_open(client, "burst", ETCD_WATCH_OPTS(.start_revision = first, .max_events = 1, .on_events = on_fast,
-                                                        .user_data = &fast));
+    watch = watch_open(
+        client, "burst",
+        ETCD_WATCH_OPTS(.start_revision = first, .max_events = 1, .on_events = on_fast, .user_data = &fast));
     last = write_burst(client);
     wait_fast(client, &fast, last + 1);
     etcd_watch_close(watch);
@@ -163,7 +165,8 @@ static void test_closing_a_slow_watch(void **state)
 {
     etcd_client *client = watching_client(state);
     int64_t first = watch_revision(client) + 1;
-    etcd_watch *watch = watch_open(client, "burst", ETCD_WATCH_OPTS(.start_revision = first, .max_events = LIMIT));
+    etcd_watch *watch = watch_open(client, "burst",
+                                   ETCD_WATCH_OPTS(.start_revision = first, .max_events = LIMIT));
 
     (void)write_burst(client);
     for (int i = 0; i < 3; i++)

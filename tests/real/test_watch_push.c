@@ -67,8 +67,9 @@ static void wait_until_above(etcd_client *client, atomic_int *value, int wanted)
 
 static etcd_watch *push(etcd_client *client, struct seen *seen)
 {
-    return watch_open(client, "push", ETCD_WATCH_OPTS(.start_revision = watch_revision(client) + 1,
-                                                      .on_events = on_events, .user_data = seen));
+    return watch_open(client, "push",
+                      ETCD_WATCH_OPTS(.start_revision = watch_revision(client) + 1, .on_events = on_events,
+                                      .user_data = seen));
 }
 
 static void test_final_call_comes_before_close_returns(void **state)
@@ -177,8 +178,8 @@ struct dispatched {
     atomic_int elsewhere;
 };
 
-static void on_dispatched(etcd_watch *watch, const etcd_events *events, etcd_status status, const etcd_error *err,
-                          void *user_data)
+static void on_dispatched(etcd_watch *watch, const etcd_events *events, etcd_status status,
+                          const etcd_error *err, void *user_data)
 {
     struct dispatched *dispatched = user_data;
 
@@ -197,9 +198,12 @@ static void test_deferred_dispatch(void **state)
     etcd_error err;
 
     watch_ok(etcd_loop_new(ETCD_LOOP_OPTS(.dispatch = ETCD_DISPATCH_PROCESS), &loop, &err), &err);
-    watch_ok(etcd_client_open(ETCD_CLIENT_OPTS(.endpoints = ETCD_LIST(endpoint), .loop = loop), &client, &err), &err);
-    watch = watch_open(client, "push", ETCD_WATCH_OPTS(.start_revision = watch_revision(client) + 1,
-                                                       .on_events = on_dispatched, .user_data = &dispatched));
+    watch_ok(
+        etcd_client_open(ETCD_CLIENT_OPTS(.endpoints = ETCD_LIST(endpoint), .loop = loop), &client, &err),
+        &err);
+    watch = watch_open(client, "push",
+                       ETCD_WATCH_OPTS(.start_revision = watch_revision(client) + 1,
+                                       .on_events = on_dispatched, .user_data = &dispatched));
     for (int i = 0; i < 20; i++)
         watch_put(client, "push", "x");
     assert_int_equal(atomic_load(&dispatched.seen.events), 0);
@@ -231,7 +235,8 @@ static void *open_and_close(void *arg)
         etcd_put_result *put = NULL;
 
         if (etcd_watch_open(client, etcd_cstr("push"),
-                            ETCD_WATCH_OPTS(.start_revision = 1, .on_events = i % 2 == 0 ? on_events : NULL, .user_data = &seen),
+                            ETCD_WATCH_OPTS(.start_revision = 1, .on_events = i % 2 == 0 ? on_events : NULL,
+                                            .user_data = &seen),
                             &watch, NULL) != ETCD_OK)
             return arg;
         if (etcd_put(client, etcd_cstr("push"), etcd_cstr("x"), NULL, &put, NULL) != ETCD_OK)

@@ -20,8 +20,8 @@ static void start_round(etcd_client *client, etcd_op *ops[ROUND])
     etcd_error err;
 
     for (int i = 0; i < ROUND; i++)
-        watch_ok(etcd_put_async(client, etcd_cstr("resume"), etcd_cstr("x"), ETCD_PUT_OPTS(.timeout_ms = 60000), NULL, NULL,
-                                &ops[i], &err),
+        watch_ok(etcd_put_async(client, etcd_cstr("resume"), etcd_cstr("x"),
+                                ETCD_PUT_OPTS(.timeout_ms = 60000), NULL, NULL, &ops[i], &err),
                  &err);
 }
 
@@ -57,7 +57,8 @@ static void test_two_crashes_during_writes(void **state)
     etcd_client *client = watching_client(state);
     int64_t first = watch_revision(client) + 1, last;
     etcd_watch *watch = watch_open(client, "resume", ETCD_WATCH_OPTS(.start_revision = first));
-    etcd_watch *small = watch_open(client, "resume", ETCD_WATCH_OPTS(.start_revision = first, .max_events = 50));
+    etcd_watch *small = watch_open(client, "resume",
+                                   ETCD_WATCH_OPTS(.start_revision = first, .max_events = 50));
 
     write_with_two_crashes(state);
     last = watch_revision(client);
@@ -93,7 +94,9 @@ static void test_two_crashes_pushed(void **state)
     etcd_watch *watch;
 
     atomic_store(&pushed.expected, first);
-    watch = watch_open(client, "resume", ETCD_WATCH_OPTS(.start_revision = first, .on_events = on_pushed, .user_data = &pushed));
+    watch =
+        watch_open(client, "resume",
+                   ETCD_WATCH_OPTS(.start_revision = first, .on_events = on_pushed, .user_data = &pushed));
     write_with_two_crashes(state);
     last = watch_revision(client);
     deadline = test_deadline_ms(30000);
@@ -176,7 +179,8 @@ static void test_compacted_while_away(void **state)
 
 static void test_another_member(void **state)
 {
-    struct etcd_server *server = etcd_server_start(&(struct etcd_server_options){.version = test_version(), .members = 3});
+    struct etcd_server *server =
+        etcd_server_start(&(struct etcd_server_options){.version = test_version(), .members = 3});
     etcd_client *client;
     int64_t first, last;
     etcd_watch *watches[10];
@@ -195,8 +199,8 @@ static void test_another_member(void **state)
             etcd_op *op = NULL;
             etcd_error err;
 
-            watch_ok(etcd_put_async(client, etcd_cstr("member"), etcd_cstr("x"), ETCD_PUT_OPTS(.timeout_ms = 30000), NULL,
-                                    NULL, &op, &err),
+            watch_ok(etcd_put_async(client, etcd_cstr("member"), etcd_cstr("x"),
+                                    ETCD_PUT_OPTS(.timeout_ms = 30000), NULL, NULL, &op, &err),
                      &err);
             watch_ok(etcd_op_wait(op, 60000, &err), &err);
             etcd_op_free(op);

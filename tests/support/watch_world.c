@@ -48,7 +48,8 @@ static void set_header(Etcd__Pb__ResponseHeader *header, int64_t revision)
 
 /* ---- what the client asks ----------------------------------------------------------------------------- */
 
-static void answer_read(struct watch_world *world, struct h2_server_stream *stream, const uint8_t *data, size_t len)
+static void answer_read(struct watch_world *world, struct h2_server_stream *stream, const uint8_t *data,
+                        size_t len)
 {
     Etcd__Pb__RangeRequest *request = etcd__pb__range_request__unpack(NULL, len, data);
     Etcd__Pb__RangeResponse response = ETCD__PB__RANGE_RESPONSE__INIT;
@@ -57,7 +58,8 @@ static void answer_read(struct watch_world *world, struct h2_server_stream *stre
     bool refuse;
 
     assert_non_null(request);
-    refuse = denied != NULL && request->key.len == strlen(denied) && memcmp(request->key.data, denied, request->key.len) == 0;
+    refuse = denied != NULL && request->key.len == strlen(denied) &&
+             memcmp(request->key.data, denied, request->key.len) == 0;
     world->reads++;
     etcd__pb__range_request__free_unpacked(request, NULL);
     if (refuse) {
@@ -100,7 +102,8 @@ static void note_create(struct watch_world *world, struct ww_stream *stream,
         ww_created(world, stream, create->id);
 }
 
-static void note_watch_request(struct watch_world *world, struct ww_stream *stream, const uint8_t *data, size_t len)
+static void note_watch_request(struct watch_world *world, struct ww_stream *stream, const uint8_t *data,
+                               size_t len)
 {
     Etcd__Pb__WatchRequest *request = etcd__pb__watch_request__unpack(NULL, len, data);
 
@@ -308,8 +311,8 @@ size_t ww_open_streams(const struct watch_world *world)
 
 /* ---- what the server says ----------------------------------------------------------------------------- */
 
-static void send_response(struct watch_world *world, struct ww_stream *stream, Etcd__Pb__WatchResponse *response,
-                          int64_t revision)
+static void send_response(struct watch_world *world, struct ww_stream *stream,
+                          Etcd__Pb__WatchResponse *response, int64_t revision)
 {
     Etcd__Pb__ResponseHeader header = ETCD__PB__RESPONSE_HEADER__INIT;
 
@@ -355,8 +358,8 @@ void ww_canceled(struct watch_world *world, struct ww_stream *stream, int64_t id
     send_response(world, stream, &response, world->revision);
 }
 
-static void send_events(struct watch_world *world, struct ww_stream *stream, int64_t id, int64_t first, int64_t step,
-                        size_t count, size_t value_size, bool fragment)
+static void send_events(struct watch_world *world, struct ww_stream *stream, int64_t id, int64_t first,
+                        int64_t step, size_t count, size_t value_size, bool fragment)
 {
     Etcd__Pb__WatchResponse response = ETCD__PB__WATCH_RESPONSE__INIT;
     Etcd__Pb__Event *events = calloc(count, sizeof(*events)), **list = calloc(count, sizeof(*list));
@@ -389,8 +392,8 @@ void ww_events(struct watch_world *world, struct ww_stream *stream, int64_t id, 
     send_events(world, stream, id, first, 1, (size_t)(last - first + 1), 4, false);
 }
 
-void ww_fragment(struct watch_world *world, struct ww_stream *stream, int64_t id, int64_t revision, size_t count,
-                 bool more)
+void ww_fragment(struct watch_world *world, struct ww_stream *stream, int64_t id, int64_t revision,
+                 size_t count, bool more)
 {
     send_events(world, stream, id, revision, 0, count, 4, more);
 }
@@ -418,4 +421,67 @@ void ww_status(struct watch_world *world, struct ww_stream *stream, int code, co
 {
     h2_reply_status(stream->h2, code, message);
     push_all(world);
+}
+
+/* ---- one world at a time ------------------------------------------------------------------------------ */
+
+struct watch_world ww;
+
+int ww_set_up(void **state)
+{
+    (void)state;
+    ww_open(&ww, NULL);
+    return 0;
+}
+
+int ww_tear_down(void **state)
+{
+    (void)state;
+    ww_close(&ww);
+    return 0;
+}
+
+etcd_watch *ww_watch(const char *key, int64_t start_revision)
+{
+    etcd_watch *watch = NULL;
+    etcd_error err;
+
+    if (etcd_watch_open(ww.client, etcd_cstr(key), ETCD_WATCH_OPTS(.start_revision = start_revision), &watch,
+                        &err) != ETCD_OK)
+        fail_msg("%s", err.message);
+    return watch;
+}
+
+etcd_status ww_look(etcd_watch *watch, etcd_events **ret_events, etcd_error *err)
+{
+    *ret_events = NULL;
+    return etcd_watch_next(watch, 0, ret_events, err);
+}
+
+void ww_expect_nothing(etcd_watch *watch)
+{
+    etcd_events *events;
+    etcd_error err;
+
+    assert_int_equal(ww_look(watch, &events, &err), ETCD_E_DEADLINE);
+}
+
+void ww_expect_end(etcd_watch *watch, etcd_status wanted, const char *text)
+{
+    etcd_events *events;
+    etcd_error err;
+
+    assert_int_equal(ww_look(watch, &events, &err), wanted);
+    assert_non_null(strstr(err.message, text));
+}
+
+void ww_expect_batch(etcd_watch *watch, int64_t first, int64_t last)
+{
+    etcd_events *events;
+    etcd_error err;
+
+    assert_int_equal(ww_look(watch, &events, &err), ETCD_OK);
+    assert_int_equal(etcd_events_at(events, 0)->kv.mod_revision, first);
+    assert_int_equal(etcd_events_at(events, etcd_events_count(events) - 1)->kv.mod_revision, last);
+    etcd_events_free(events);
 }

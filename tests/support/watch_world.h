@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A client on the scripted network of fake_env.h, and a server that the test plays: it sees every watch request and says
- * what is answered, and when. Reads are answered with the revision `revision`, or as `read_code` says.
+ * A client on the scripted network of fake_env.h, and a server that the test plays: it sees every watch
+ * request and says what is answered, and when. Reads are answered with the revision `revision`, or as
+ * `read_code` says.
  */
 #ifndef TESTS_SUPPORT_WATCH_WORLD_H
 #define TESTS_SUPPORT_WATCH_WORLD_H
@@ -72,8 +73,8 @@ void ww_canceled(struct watch_world *world, struct ww_stream *stream, int64_t id
 /* One put of key "k" in each revision from `first` to `last`. */
 void ww_events(struct watch_world *world, struct ww_stream *stream, int64_t id, int64_t first, int64_t last);
 /* `count` puts, all in this revision. */
-void ww_fragment(struct watch_world *world, struct ww_stream *stream, int64_t id, int64_t revision, size_t count,
-                 bool more);
+void ww_fragment(struct watch_world *world, struct ww_stream *stream, int64_t id, int64_t revision,
+                 size_t count, bool more);
 void ww_progress(struct watch_world *world, struct ww_stream *stream, int64_t id, int64_t revision);
 void ww_garbage(struct watch_world *world, struct ww_stream *stream);
 /* One put with a value of so many bytes. */
@@ -81,5 +82,19 @@ void ww_large(struct watch_world *world, struct ww_stream *stream, int64_t id, i
 void ww_status(struct watch_world *world, struct ww_stream *stream, int code, const char *message);
 /* Every connection is reset. */
 void ww_cut(struct watch_world *world);
+
+/* ---- for tests with one world at a time --------------------------------------------------------------- */
+
+/* The one that these work on. */
+extern struct watch_world ww;
+int ww_set_up(void **state);
+int ww_tear_down(void **state);
+etcd_watch *ww_watch(const char *key, int64_t start_revision);
+/* Looks only. */
+etcd_status ww_look(etcd_watch *watch, etcd_events **ret_events, etcd_error *err);
+void ww_expect_nothing(etcd_watch *watch);
+void ww_expect_end(etcd_watch *watch, etcd_status wanted, const char *text);
+/* One batch, from this revision to that. */
+void ww_expect_batch(etcd_watch *watch, int64_t first, int64_t last);
 
 #endif

@@ -59,7 +59,8 @@ int64_t watch_put(etcd_client *client, const char *key, const char *value)
     etcd_error err;
     int64_t revision;
 
-    watch_ok(etcd_put(client, etcd_cstr(key), etcd_cstr(value), ETCD_PUT_OPTS(.timeout_ms = PATIENCE_MS), &result, &err),
+    watch_ok(etcd_put(client, etcd_cstr(key), etcd_cstr(value), ETCD_PUT_OPTS(.timeout_ms = PATIENCE_MS),
+                      &result, &err),
              &err);
     revision = etcd_put_result_header(result)->revision;
     etcd_put_result_free(result);
@@ -84,7 +85,8 @@ int64_t watch_revision(etcd_client *client)
     etcd_error err;
     int64_t revision;
 
-    watch_ok(etcd_get(client, etcd_cstr("app/none"), ETCD_GET_OPTS(.timeout_ms = PATIENCE_MS), &result, &err), &err);
+    watch_ok(etcd_get(client, etcd_cstr("app/none"), ETCD_GET_OPTS(.timeout_ms = PATIENCE_MS), &result, &err),
+             &err);
     revision = etcd_get_result_header(result)->revision;
     etcd_get_result_free(result);
     return revision;

@@ -26,7 +26,8 @@ static void write_chunk(etcd_client *client, const char *value)
     etcd_error err;
 
     for (int i = 0; i < CHUNK; i++)
-        watch_ok(etcd_put_async(client, etcd_cstr("stalled"), etcd_bytes_of(value, VALUE), NULL, NULL, NULL, &ops[i], &err),
+        watch_ok(etcd_put_async(client, etcd_cstr("stalled"), etcd_bytes_of(value, VALUE), NULL, NULL, NULL,
+                                &ops[i], &err),
                  &err);
     for (int i = 0; i < CHUNK; i++) {
         watch_ok(etcd_op_wait(ops[i], 60000, &err), &err);
@@ -34,12 +35,15 @@ static void write_chunk(etcd_client *client, const char *value)
     }
 }
 
-/* 100 MB are written while the reader sleeps; neither the shared stream nor its own lets them pile up here. */
+/*
+ * 100 MB are written while the reader sleeps; neither the shared stream nor its own lets them pile up here.
+ */
 static void test_a_stopped_reader_costs_little(void **state)
 {
     etcd_client *client = watching_client(state);
     int64_t first = watch_revision(client) + 1, before, last;
-    etcd_watch *watch = watch_open(client, "stalled", ETCD_WATCH_OPTS(.start_revision = first, .max_events = 2000));
+    etcd_watch *watch = watch_open(client, "stalled",
+                                   ETCD_WATCH_OPTS(.start_revision = first, .max_events = 2000));
     static char value[VALUE];
 
     memset(value, 'v', sizeof(value));
@@ -48,10 +52,12 @@ static void test_a_stopped_reader_costs_little(void **state)
     for (int i = CHUNK; i < STALLED_WRITES; i += CHUNK) {
         write_chunk(client, value);
         if (i == STALLED_WRITES / 2)
-            first = watch_expect_until(watch, first, first + 1500); /* wakes it up: onto a stream of its own */
+            first = watch_expect_until(watch, first,
+                                       first + 1500); /* wakes it up: onto a stream of its own */
     }
     last = watch_revision(client);
-    assert_true(resident() - before < GROWTH_MAX);
+    if (ETCDC_TIME_SCALE == 1) /* sanitizers keep what was freed */
+        assert_true(resident() - before < GROWTH_MAX);
     watch_expect_each(watch, first, last);
     etcd_watch_close(watch);
 }

@@ -25,7 +25,9 @@ static etcd_watch *open_watch(const char *key, const etcd_watch_opts *opts)
     return watch;
 }
 
-/* Takes what is there; every revision from *expected on has to come once. Returns the status that ended it. */
+/*
+ * Takes what is there; every revision from *expected on has to come once. Returns the status that ended it.
+ */
 static etcd_status take_all(etcd_watch *watch, int64_t *expected)
 {
     etcd_events *events = NULL;
@@ -297,7 +299,8 @@ static etcd_watch *try_open(const char *key, int64_t start_revision)
 {
     etcd_watch *watch = NULL;
     etcd_status st = etcd_watch_open(world.client, etcd_cstr(key),
-                                     ETCD_WATCH_OPTS(.start_revision = start_revision, .prefix = true), &watch, NULL);
+                                     ETCD_WATCH_OPTS(.start_revision = start_revision, .prefix = true),
+                                     &watch, NULL);
 
     assert_true(st == ETCD_OK || st == ETCD_E_NO_MEMORY);
     return watch;
