@@ -191,7 +191,8 @@ static void open_in_engine(void *arg)
 static etcd_status check_log(const etcd_client_opts *opts, etcd_error *reterr)
 {
     if ((unsigned)opts->log_level > ETCD_LOG_ERROR)
-        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "log_level is %d", (int)opts->log_level);
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "client '%s': log_level is %d",
+                          opts->name == NULL ? "etcd" : opts->name, (int)opts->log_level);
     return ETCD_OK;
 }
 
