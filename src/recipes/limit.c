@@ -8,6 +8,7 @@
 #include <time.h>
 
 enum {
+    TRY_FIRST_MS = 2000,
     PAUSE_FIRST_MS = 20,
     PAUSE_MAX_MS = 320,
 };
@@ -22,6 +23,7 @@ etcd_status etcd__limit_start(struct etcd__limit *limit, const etcd_client *clie
     if (timeout_ms == 0)
         timeout_ms = etcd_client_timeout_ms(client);
     limit->end_ms = timeout_ms < INT64_MAX - now ? now + timeout_ms : INT64_MAX;
+    limit->try_ms = TRY_FIRST_MS;
     limit->pause_ms = 0;
     return ETCD_OK;
 }
@@ -39,6 +41,15 @@ etcd_status etcd__limit_left(const struct etcd__limit *limit, int64_t *ret_timeo
         return etcd__fail(reterr, ETCD_E_DEADLINE, "the time limit has passed");
     *ret_timeout_ms = left;
     return ETCD_OK;
+}
+
+etcd_status etcd__limit_try(const struct etcd__limit *limit, int64_t *ret_timeout_ms, etcd_error *reterr)
+{
+    etcd_status st = etcd__limit_left(limit, ret_timeout_ms, reterr);
+
+    if (st == ETCD_OK && *ret_timeout_ms > limit->try_ms)
+        *ret_timeout_ms = limit->try_ms;
+    return st;
 }
 
 /*
@@ -65,5 +76,7 @@ bool etcd__limit_repeat(struct etcd__limit *limit, const etcd_error *err)
         return false;
     pause = (struct timespec){.tv_nsec = (long)limit->pause_ms * 1000000};
     nanosleep(&pause, NULL);
+    if (limit->try_ms < INT64_MAX / 2)
+        limit->try_ms *= 2;
     return true;
 }

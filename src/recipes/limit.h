@@ -11,6 +11,7 @@
 
 struct etcd__limit {
     int64_t end_ms;   /* INT64_MAX: there is none */
+    int64_t try_ms;   /* for the next try of a call that may be repeated */
     int64_t pause_ms; /* before the next repetition; 0: none was made yet */
 };
 
@@ -24,6 +25,12 @@ etcd_status etcd__limit_start(struct etcd__limit *limit, const etcd_client *clie
  * nothing is.
  */
 etcd_status etcd__limit_left(const struct etcd__limit *limit, int64_t *ret_timeout_ms, etcd_error *reterr);
+
+/*
+ * The same for one try of a call that may be repeated: so short that a server that answers nothing does not
+ * use up all the time, longer with each repetition for those that are slow.
+ */
+etcd_status etcd__limit_try(const struct etcd__limit *limit, int64_t *ret_timeout_ms, etcd_error *reterr);
 
 /*
  * For calls that do no harm when they are carried out twice: whether to make this one, which ended with

@@ -190,8 +190,9 @@ static void start_pause(struct etcd_registration *reg)
 }
 
 /*
- * Whether no later round can do better: the client is closed, or the server will go on refusing this entry until
- * somebody changes something - which the program should know rather than the server be asked for ever.
+ * Whether no later round can do better: the client is closed, or the server will go on refusing this entry
+ * until somebody changes something - which the program should know rather than the server be asked for
+ * ever.
  */
 static bool is_final(etcd_status status)
 {
@@ -338,7 +339,7 @@ static etcd_status put_entry(struct etcd_registration *reg, struct etcd__limit *
     int64_t left;
 
     do {
-        st = etcd__limit_left(limit, &left, err);
+        st = etcd__limit_try(limit, &left, err);
         if (st != ETCD_OK)
             return st;
         st = etcd_put(reg->client, etcd_cstr(reg->key), value_of(reg),

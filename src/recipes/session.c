@@ -6,14 +6,17 @@
 #include "base/mem.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
+#include <sys/random.h>
 
 enum {
     /*
-     * How much later than the server we may count at first: it looks for expired leases twice a second, and a
-     * TTL has whole seconds only. The first renewal makes the count exact.
+     * How much later than the server we may count at first: it looks for expired leases twice a second,
+     * and a TTL has whole seconds only. The first renewal makes the count exact.
      */
     COUNT_ERROR_MS = 100,
     GIVE_BACK_MAX_S = 3600,
@@ -23,7 +26,8 @@ struct etcd__session {
     etcd_client *client;
     etcd_lease lease;
     etcd_keepalive *keepalive;
-    atomic_int lost; /* an etcd_status; `why` is valid, and constant, once it is not ETCD_OK */
+    atomic_int lost; /* an etcd_status; `why` is valid, and constant, once it is
+                      not ETCD_OK */
     etcd_error why;
     struct {
         pthread_mutex_t mutex;
@@ -110,8 +114,8 @@ static void on_end(etcd_keepalive *keepalive, etcd_status status, const etcd_err
 }
 
 /*
- * The server counts the TTL from a moment between asking and its answer; we would count from now. What may be
- * missing is taken off.
+ * The server counts the TTL from a moment between asking and its answer; we would count from now. What
+ * may be missing is taken off.
  */
 static etcd_lease count_from(etcd_lease lease, int64_t sent_ms)
 {
@@ -168,21 +172,76 @@ etcd_status etcd__session_start(etcd_client *client, etcd_lease lease, int64_t s
     return ETCD_OK;
 }
 
-etcd_status etcd__session_open(etcd_client *client, int64_t ttl_s, const struct etcd__limit *limit,
-                               struct etcd__session **ret_session, etcd_error *reterr)
+/* An id that nobody else will think of: 63 bits of chance, as the server would choose it. */
+static bool choose_id(int64_t *ret_id)
 {
-    int64_t sent_ms = etcd__clock_ms();
+    uint64_t id;
+
+    if (getrandom(&id, sizeof(id), 0) != (ssize_t)sizeof(id))
+        return false;
+    id &= INT64_MAX;
+    *ret_id = id == 0 ? 1 : (int64_t)id;
+    return true;
+}
+
+etcd_status etcd__session_request(struct etcd__session_request *request, etcd_client *client, int64_t ttl_s,
+                                  const struct etcd__limit *limit, etcd_error *reterr)
+{
+    etcd_status st;
     int64_t left;
-    etcd_lease lease;
+
+    *request = (struct etcd__session_request){.client = client, .lease.ttl_s = ttl_s};
+    if (!choose_id(&request->lease.id))
+        return etcd__fail(reterr, ETCD_E_IO, "no random number for a lease id: %s", strerror(errno));
+    st = etcd__limit_try(limit, &left, reterr);
+    if (st != ETCD_OK)
+        return st;
+    request->sent_ms = etcd__clock_ms();
+    return etcd_lease_grant_async(client, ttl_s, ETCD_LEASE_OPTS(.timeout_ms = left, .id = request->lease.id),
+                                  NULL, NULL, &request->op, reterr);
+}
+
+/*
+ * What became of the grant. An id that exists already is the one that an earlier try has made: nobody
+ * else has thought of it.
+ */
+static etcd_status await_lease(struct etcd__session_request *request, struct etcd__limit *limit,
+                               etcd_error *err)
+{
+    int64_t id = request->lease.id, left;
     etcd_status st;
 
-    st = etcd__limit_left(limit, &left, reterr);
-    if (st != ETCD_OK)
-        return st;
-    st = etcd_lease_grant(client, ttl_s, ETCD_LEASE_OPTS(.timeout_ms = left), &lease, reterr);
-    if (st != ETCD_OK)
-        return st;
-    return etcd__session_start(client, lease, sent_ms, ret_session, reterr);
+    st = etcd__op_outcome(request->op, err);
+    if (st == ETCD_OK)
+        st = etcd_lease_grant_take(request->op, &request->lease, err);
+    while (st != ETCD_OK && st != ETCD_E_EXISTS && etcd__limit_repeat(limit, err)) {
+        st = etcd__limit_try(limit, &left, err);
+        if (st == ETCD_OK)
+            st = etcd_lease_grant(request->client, request->lease.ttl_s,
+                                  ETCD_LEASE_OPTS(.timeout_ms = left, .id = id), &request->lease, err);
+    }
+    return st == ETCD_E_EXISTS ? ETCD_OK : st;
+}
+
+etcd_status etcd__session_finish(struct etcd__session_request *request, struct etcd__limit *limit,
+                                 struct etcd__session **ret_session, etcd_error *err)
+{
+    etcd_status st = await_lease(request, limit, err);
+
+    etcd_op_free(request->op);
+    if (st == ETCD_OK)
+        return etcd__session_start(request->client, request->lease, request->sent_ms, ret_session, err);
+    etcd__lease_give_back(request->client, request->lease, 0);
+    return st;
+}
+
+etcd_status etcd__session_open(etcd_client *client, int64_t ttl_s, struct etcd__limit *limit,
+                               struct etcd__session **ret_session, etcd_error *err)
+{
+    struct etcd__session_request request;
+    etcd_status st = etcd__session_request(&request, client, ttl_s, limit, err);
+
+    return st != ETCD_OK ? st : etcd__session_finish(&request, limit, ret_session, err);
 }
 
 etcd_status etcd__session_arm(struct etcd__session *session, etcd__session_lost_fn *fn, void *user,
@@ -208,8 +267,8 @@ void etcd__session_disarm(struct etcd__session *session)
 }
 
 /*
- * Waits until the limit, but wakes when the lease would have run out: where callbacks wait for the program to
- * process them, nobody else would notice in time.
+ * Waits until the limit, but wakes when the lease would have run out: where callbacks wait for the
+ * program to process them, nobody else would notice in time.
  */
 static etcd_status next_or_lost(struct etcd__session *session, etcd_watch *watch,
                                 const struct etcd__limit *limit, etcd_events **ret_events, etcd_error *reterr)
@@ -293,6 +352,17 @@ void etcd__session_abandon(struct etcd__session *session, int64_t grace_ms)
     etcd__session_close(session);
     if (!closed)
         etcd__lease_give_back(client, lease, grace_ms);
+}
+
+etcd_status etcd__op_outcome(etcd_op *op, etcd_error *reterr)
+{
+    etcd_status st = etcd_op_wait(op, ETCD_TIMEOUT_NONE, reterr);
+
+    if (st == ETCD_OK)
+        return etcd_op_status(op, reterr);
+    etcd_op_cancel(op); /* nobody will look at it: a call from inside a callback,
+                         or in a forked child */
+    return st;
 }
 
 void etcd__lease_give_back(etcd_client *client, etcd_lease lease, int64_t grace_ms)
