@@ -283,7 +283,8 @@ static void *wait_for_server(void *arg)
 
     /* start_waiting() takes the name for moments, to see whether it is free. */
     do
-        waiting->status = capp_etcd_factory_register(waiting->factory, "slow", waiting->opts, NULL, &waiting->error);
+        waiting->status = capp_etcd_factory_register(waiting->factory, "slow", waiting->opts, NULL,
+                                                     &waiting->error);
     while (waiting->status == CAPP_E_DUPLICATE);
     return NULL;
 }
