@@ -303,11 +303,22 @@ static void restart(struct etcd__lease_stream *stream, const struct etcd__subcha
         open_stream(stream, avoid);
 }
 
+/* Those that are set aside count too: they are tried when the others fail. */
+static unsigned endpoints(const struct etcd_client *client)
+{
+    size_t ready = etcd__channel_ready(client->channel);
+
+    return (unsigned)(ready > client->config.endpoint_count ? ready : client->config.endpoint_count);
+}
+
+/*
+ * Each endpoint gets a try within the usual limit, which is what a member that fails calls for; after that the
+ * servers may just be slow, and get longer.
+ */
 void etcd__lease_stream_stalled(struct etcd__lease_stream *stream)
 {
     struct etcd_client *client = client_of(stream);
     struct etcd__subchannel *subchannel = stream->call.subchannel;
-    size_t ready;
 
     (void)etcd__fail(&stream->last, ETCD_E_DEADLINE, "lease keep-alive: client '%s'%s%s: no answer in time",
                      etcd__client_label(client), subchannel == NULL ? "" : ", endpoint ",
@@ -316,10 +327,8 @@ void etcd__lease_stream_stalled(struct etcd__lease_stream *stream)
     /* Nothing at all came from there meanwhile, so others need not find out for themselves. */
     if (subchannel != NULL && etcd__subchannel_silence_ms(subchannel) >= OVERDUE_MAX_MS)
         etcd__channel_set_aside(client->channel, subchannel, SET_ASIDE_MS);
-    ready = etcd__channel_ready(client->channel);
     stream->stalls++;
-    /* Each endpoint gets a try; after that, servers may just be slow, and get longer. */
-    stream->patience = stream->stalls / (unsigned)(ready == 0 ? 1 : ready);
+    stream->patience = stream->stalls / endpoints(client);
     restart(stream, subchannel);
 }
 

@@ -490,12 +490,12 @@ static void test_server_back_in_time(void **state)
 
 /*
  * A stopped process answers nothing, and no connection breaks: renewals go elsewhere in time all the same.
- * Not stopped for as long as the TTL: a leader that comes back after that still revokes what expired
- * meanwhile by its own count.
+ * It is not stopped until leases that it renewed last (a third of the TTL before) are over: a leader that
+ * comes back after that still revokes them.
  */
 static void test_stopped_member(void **state)
 {
-    enum { COUNT = 30, TTL_S = 6 * SCALE, STOPPED_MS = 4500 * SCALE }; /* on two streams, so on two members */
+    enum { COUNT = 30, TTL_S = 9 * SCALE, STOPPED_MS = 5000 * SCALE }; /* on two streams, so on two members */
     struct world *world = *state;
     struct ends *ends = new_ends(COUNT);
     etcd_keepalive *keepalives[COUNT];
