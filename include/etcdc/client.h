@@ -126,6 +126,20 @@ ETCD_API ETCD_NODISCARD etcd_status etcd_client_wait_ready_async(etcd_client *cl
                                                                  etcd_op **ret_op, etcd_error *reterr);
 
 /**
+ * Does nothing for a while: an operation that ends with ETCD_OK after `delay_ms` milliseconds, for what callbacks want to do
+ * later, a next attempt say. Needs no server. Unlike a watch it is not ended by etcd_client_cancel_waits().
+ *
+ * @param on_done, user_data, ret_op, reterr  As for etcd_put_async(). The outcome is etcd_op_status(): ETCD_OK, ETCD_E_CANCELLED
+ *                                            or ETCD_E_CLOSED.
+ * @retval ETCD_OK, ETCD_E_INVALID_ARGUMENT, ETCD_E_CLOSED, ETCD_E_NO_MEMORY
+ * @par Threads Any, also from callbacks.
+ * @since 0.1
+ */
+ETCD_API ETCD_NODISCARD etcd_status etcd_client_delay_async(etcd_client *client, int64_t delay_ms,
+                                                            etcd_op_fn *on_done, void *user_data, etcd_op **ret_op,
+                                                            etcd_error *reterr);
+
+/**
  * Ends every wait of this client - blocked watches, and with them lock waits - with ETCD_E_CANCELLED, now and from now on: watches
  * opened later end the same way. Ordinary calls go on working. For the orderly stop of a program, before
  * etcd_client_close(). Any thread.

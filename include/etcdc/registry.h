@@ -21,11 +21,7 @@ typedef struct etcd_registration etcd_registration;
 typedef enum etcd_registration_event {
     ETCD_REGISTRATION_LOST = 1,     /**< Its lease ended, or a renewed registration failed; it is being tried again. */
     ETCD_REGISTRATION_RESTORED = 2, /**< Registered again, under a new lease. */
-    /**
-     * The last event: the client was closed, or the server refuses the entry and would go on doing so (denied, say; see
-     * `err`). Close the registration, and register again if the cause has gone.
-     */
-    ETCD_REGISTRATION_ENDED = 3,
+    ETCD_REGISTRATION_ENDED = 3,    /**< The client was closed; the last event. */
     ETCD_REGISTRATION_EVENT_FORCE_INT32 = 0x7fffffff
 } etcd_registration_event;
 

@@ -2,6 +2,7 @@
 #include "client/client.h"
 
 #include "base/buf.h"
+#include "client/delay.h"
 #include "client/options.h"
 #include "client/ready.h"
 #include "client/rpc.h"
@@ -240,6 +241,7 @@ etcd_status etcd_client_open(const etcd_client_opts *opts, etcd_client **ret_cli
     atomic_init(&client->refs, 1);
     etcd__list_init(&client->rpcs);
     etcd__list_init(&client->ready_waiters);
+    etcd__list_init(&client->delays);
     (void)pthread_mutex_init(&client->shared.mutex, NULL);
     st = open_client(client, &own, reterr);
     if (st != ETCD_OK)
@@ -263,6 +265,7 @@ static void close_in_engine(void *arg)
     etcd__watch_hub_end_all(&client->watches, ETCD_E_CLOSED);
     etcd__lessor_close(&client->lessor);
     etcd__ready_close_all(client);
+    etcd__delay_close_all(client);
     etcd__rpc_close_all(client);
     etcd__auth_close(&client->auth, ETCD_E_CLOSED);
     etcd__channel_free(client->channel);

@@ -54,6 +54,7 @@ struct etcd_client {
     struct etcd__sync sync;
     struct etcd__list rpcs;
     struct etcd__list ready_waiters;
+    struct etcd__list delays;
     struct etcd__watch_hub watches;
     struct etcd__lessor lessor;
 

@@ -241,6 +241,9 @@ static bool was_done_before(const struct etcd__rpc *rpc, const struct attempt *a
 
 static void complete_done_before(struct etcd__rpc *rpc)
 {
+    if (rpc->op.result != NULL) /* the lost answer of the attempt that did it */
+        rpc->kind->free_result(rpc->op.result);
+    rpc->op.result = NULL;
     rpc->decoded = ETCD_OK;
     if (rpc->kind->decode_request != NULL)
         rpc->decoded = rpc->kind->decode_request(rpc->request + ETCD__FRAME_HEADER, rpc->request_len - ETCD__FRAME_HEADER,

@@ -16,7 +16,6 @@
 #include "base/mem.h"
 #include "etcdc/kv.h"
 #include "recipes/gate.h"
-#include "recipes/pause.h"
 #include "recipes/service_key.h"
 #include "recipes/session.h"
 
@@ -184,35 +183,14 @@ static void start_pause(struct etcd_registration *reg)
     reg->pause_ms = reg->pause_ms == 0 ? PAUSE_FIRST_MS : reg->pause_ms * 2;
     if (reg->pause_ms > PAUSE_MAX_MS)
         reg->pause_ms = PAUSE_MAX_MS;
-    st = etcd__pause_async(reg->client, reg->pause_ms, on_paused, reg, &reg->op, &err);
+    st = etcd_client_delay_async(reg->client, reg->pause_ms, on_paused, reg, &reg->op, &err);
     if (!step_started(reg, st))
         tell(reg, ETCD_REGISTRATION_ENDED, &err);
 }
 
-/*
- * Whether no later round can do better: the client is closed, or the server will go on refusing this entry
- * until somebody changes something - which the program should know rather than the server be asked for
- * ever.
- */
-static bool is_final(etcd_status status)
-{
-    switch (status) {
-    case ETCD_E_CLOSED:
-    case ETCD_E_INVALID_ARGUMENT:
-    case ETCD_E_AUTH:
-    case ETCD_E_DENIED:
-    case ETCD_E_TOO_LARGE:
-    case ETCD_E_UNSUPPORTED:
-    case ETCD_E_CORRUPT:
-        return true;
-    default:
-        return false;
-    }
-}
-
 static void round_failed(struct etcd_registration *reg, const etcd_error *err)
 {
-    if (is_final(err->status)) {
+    if (err->status == ETCD_E_CLOSED) {
         tell(reg, ETCD_REGISTRATION_ENDED, err);
         return;
     }
