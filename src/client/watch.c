@@ -352,6 +352,16 @@ static void close_in_engine(void *arg)
     etcd__watch_end(watch, ETCD_E_CANCELLED, NULL);
 }
 
+/*
+ * Nobody is called when it ends, and the loop's thread lets go of it by itself: no need to wait for that.
+ * (Once the client is closed this may be the last reference, which the loop's thread had better not drop.)
+ */
+static bool may_close_later(const struct etcd_watch *watch)
+{
+    return watch->on_events == NULL && watch->client->loop->drive == ETCD_DRIVE_THREAD &&
+           !atomic_load(&watch->client->closed);
+}
+
 void etcd_watch_close(etcd_watch *watch)
 {
     struct etcd_loop *loop;
@@ -361,6 +371,12 @@ void etcd_watch_close(etcd_watch *watch)
     loop = watch->client->loop;
     if (etcd__loop_usable(loop, NULL) != ETCD_OK) {
         free_watch(watch); /* the other thread that may hold references is the parent's */
+        return;
+    }
+    if (may_close_later(watch)) {
+        (void)etcd__watch_queue_end(&watch->queue, ETCD_E_CANCELLED, NULL);
+        ask_for(watch, TODO_CANCEL);
+        unref(watch);
         return;
     }
     etcd__loop_run(loop, close_in_engine, watch);

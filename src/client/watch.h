@@ -7,8 +7,10 @@
  *   watch_queue.c    what waits between the engine and the reader
  *   watch_state.c    the life of one watch: one function per event
  *   watch_learn.c    finds out at which revision to start
+ *   watch_verify.c   finds out whether the store went back
  *   watch_stream.c   one gRPC stream: login, back-off, ids
  *   watch_answers.c  what comes back on it
+ *   watch_ends.c     how it ended
  *   watch_hub.c      who goes to which stream, and when
  */
 #ifndef ETCD__CLIENT_WATCH_H
@@ -19,6 +21,7 @@
 #include "etcdc/error.h"
 
 struct etcd_client;
+struct etcd__rpc;
 struct etcd__watch_stream;
 
 struct etcd__watch_hub {
@@ -32,6 +35,9 @@ struct etcd__watch_hub {
     struct etcd__task read_task;       /* starts the read for the newcomers of this turn */
     struct etcd__list resting;
     struct etcd__timer rest_timer;
+    struct etcd__rpc *verify; /* the read that tells whether the store went back, or NULL */
+    struct etcd__timer verify_timer;
+    unsigned verify_failures;
 };
 
 void etcd__watch_hub_init(struct etcd__watch_hub *hub, struct etcd_client *client);

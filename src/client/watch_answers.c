@@ -50,16 +50,17 @@ static bool adopt_id(struct etcd__watch_stream *stream, struct etcd_watch *watch
  * `watch` is NULL when it left meanwhile; its cancel went out behind the create, unless the id was not
  * known then.
  */
-static void created(struct etcd__watch_stream *stream, struct etcd_watch *watch, int64_t id)
+static void created(struct etcd__watch_stream *stream, struct etcd_watch *watch,
+                    const struct etcd__wire_watch *head)
 {
     stream->answered = true;
     if (watch == NULL) {
         if (stream->foreign)
-            etcd__watch_stream_cancel_id(stream, id);
-    } else if (adopt_id(stream, watch, id)) {
-        etcd__watch_created(watch);
+            etcd__watch_stream_cancel_id(stream, head->watch_id);
+    } else if (adopt_id(stream, watch, head->watch_id)) {
+        etcd__watch_created(watch, &head->header);
     } else {
-        etcd__watch_stream_cancel_id(stream, id);
+        etcd__watch_stream_cancel_id(stream, head->watch_id);
         etcd__watch_end(watch, ETCD_E_NO_MEMORY, NULL);
     }
 }
@@ -79,7 +80,7 @@ static void answer_create(struct etcd__watch_stream *stream, const struct etcd__
     }
     watch = etcd__map_get(&stream->ids, (uint64_t)stream->expect_id++);
     if (!refused)
-        created(stream, watch, head->watch_id);
+        created(stream, watch, head);
     else if (watch != NULL)
         refuse(stream, watch, head->cancel_reason);
     etcd__watch_stream_create(stream);

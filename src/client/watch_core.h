@@ -17,6 +17,7 @@
 
 #include "client/client.h"
 #include "client/errors.h"
+#include "client/rpc.h"
 #include "client/watch_queue.h"
 
 enum etcd__watch_state {
@@ -55,6 +56,8 @@ struct etcd_watch {
     uint8_t logins;    /* creates in a row that were told to log in */
     uint8_t too_large; /* answers in a row that were too large */
     bool created_once; /* for the log */
+    bool proven;       /* next_revision - 1 is a revision that a server had */
+    uint8_t suspect;   /* see watch_verify.c */
     struct etcd__node in_hub;
     struct etcd__node place; /* in the list of a read, a stream or the resting */
     union {
@@ -62,6 +65,7 @@ struct etcd_watch {
         struct etcd__watch_stream *stream; /* QUEUED, CREATING, ACTIVE */
         int64_t due_ms;                    /* RESTING */
     } at;
+    uint64_t cluster_id;   /* of the first server that created it; 0: none yet */
     int64_t id;            /* on the stream */
     int64_t next_revision; /* nothing before it will be delivered (again); 0: to be learned */
     struct etcd_events *carry;
@@ -72,7 +76,7 @@ struct etcd_watch {
 void etcd__watch_start(struct etcd_watch *watch);
 /* A server had this revision after the watch was opened. */
 void etcd__watch_learned(struct etcd_watch *watch, int64_t revision);
-void etcd__watch_created(struct etcd_watch *watch);
+void etcd__watch_created(struct etcd_watch *watch, const etcd_header *header);
 /*
  * The server refused to create the watch, or ended it. It is off the stream already. `generation`: of the
  * token that the stream went out with.
@@ -103,6 +107,23 @@ void etcd__watch_learn(struct etcd_watch *watch);
 /* Takes a LEARNING watch out. */
 void etcd__watch_unlearn(struct etcd_watch *watch);
 void etcd__watch_learn_init(struct etcd__watch_hub *hub);
+/*
+ * A linearizable read of the key of this watch; the result is an int64_t, the revision, from
+ * etcd__malloc().
+ */
+etcd_status etcd__watch_read_revision(const struct etcd_watch *watch, etcd__rpc_done_fn *done, void *user,
+                                      struct etcd__rpc **ret_rpc, etcd_error *reterr);
+
+/* ---- watch_verify.c ----------------------------------------------------------------------------------- */
+
+void etcd__watch_verify_init(struct etcd__watch_hub *hub);
+/*
+ * The server that created the watch is behind what the watch has seen: find out whether the store went
+ * back.
+ */
+void etcd__watch_verify(struct etcd_watch *watch);
+/* Stops. */
+void etcd__watch_verify_close(struct etcd__watch_hub *hub);
 
 /* ---- watch_hub.c -------------------------------------------------------------------------------------- */
 

@@ -125,6 +125,7 @@ void etcd__watch_hub_init(struct etcd__watch_hub *hub, struct etcd_client *clien
     etcd__list_init(&hub->resting);
     hub->rest_timer.on_expire = on_rest_timer;
     etcd__watch_learn_init(hub);
+    etcd__watch_verify_init(hub);
 }
 
 void etcd__watch_hub_end_all(struct etcd__watch_hub *hub, etcd_status status)
@@ -135,6 +136,7 @@ void etcd__watch_hub_end_all(struct etcd__watch_hub *hub, etcd_status status)
         etcd__watch_end(ETCD__CONTAINER(node, struct etcd_watch, in_hub), status, NULL);
     while ((node = etcd__list_first(&hub->streams)) != NULL)
         etcd__watch_stream_free(ETCD__CONTAINER(node, struct etcd__watch_stream, node));
+    etcd__watch_verify_close(hub);
     etcd__task_cancel(&hub->read_task);
     etcd__timer_disarm(etcd__client_reactor(hub->client), &hub->rest_timer);
     assert(etcd__list_empty(&hub->newcomers) && etcd__list_empty(&hub->reads) &&

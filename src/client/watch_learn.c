@@ -5,7 +5,6 @@
  * key, it ends, and the others ask each for itself. A read that fails in passing is repeated for as long as
  * somebody wants to know.
  */
-#include "client/rpc.h"
 #include "client/watch_core.h"
 #include "wire/convert.h"
 
@@ -61,6 +60,17 @@ static const struct etcd__rpc_kind read_kind = {
     .decode = decode_head,
     .free_result = etcd__free,
 };
+
+etcd_status etcd__watch_read_revision(const struct etcd_watch *watch, etcd__rpc_done_fn *done, void *user,
+                                      struct etcd__rpc **ret_rpc, etcd_error *reterr)
+{
+    Etcd__Pb__RangeRequest request = ETCD__PB__RANGE_REQUEST__INIT;
+
+    request.key = etcd__wire_data(watch->key);
+    request.count_only = true;
+    return etcd__rpc_run(watch->client, &read_kind, &request.base, READ_TIMEOUT_MS, done, user, ret_rpc,
+                         reterr);
+}
 
 /* ---- its end ------------------------------------------------------------------------------------------ */
 
@@ -193,15 +203,11 @@ static struct etcd__watch_read *new_read(struct etcd__watch_hub *hub)
 /* There is a watch that wants to know. */
 static void ask(struct etcd__watch_read *read)
 {
-    Etcd__Pb__RangeRequest request = ETCD__PB__RANGE_REQUEST__INIT;
     etcd_error err;
     etcd_status st;
 
     read->asker = watch_at(etcd__list_first(&read->watches));
-    request.key = etcd__wire_data(read->asker->key);
-    request.count_only = true;
-    st = etcd__rpc_run(read->hub->client, &read_kind, &request.base, READ_TIMEOUT_MS, on_done, read,
-                       &read->rpc, &err);
+    st = etcd__watch_read_revision(read->asker, on_done, read, &read->rpc, &err);
     if (st != ETCD_OK)
         failed(read, st, &err);
 }

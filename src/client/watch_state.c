@@ -85,10 +85,12 @@ static void end_from_server(struct etcd_watch *watch, etcd_status status, const 
     etcd__watch_end(watch, status, &err);
 }
 
-/* A peer can send any number. */
-static int64_t after(int64_t revision)
+/* A server has this revision, and nothing up to it is missing. */
+static void has_seen(struct etcd_watch *watch, int64_t revision)
 {
-    return revision < INT64_MAX ? revision + 1 : revision;
+    watch->next_revision = revision < INT64_MAX ? revision + 1 : revision;
+    watch->proven = true;
+    watch->suspect = 0;
 }
 
 /* ---- the beginning ------------------------------------------------------------------------------------ */
@@ -112,19 +114,35 @@ void etcd__watch_start(struct etcd_watch *watch)
 
 void etcd__watch_learned(struct etcd_watch *watch, int64_t revision)
 {
-    watch->next_revision = after(revision);
+    has_seen(watch, revision);
     etcd__watch_place(watch);
 }
 
-void etcd__watch_created(struct etcd_watch *watch)
+static void end_in_another_cluster(struct etcd_watch *watch, uint64_t cluster_id)
+{
+    char text[96];
+
+    etcd__format(text, sizeof(text), "another cluster answers: its id is %" PRIx64 ", it was %" PRIx64,
+                 cluster_id, watch->cluster_id);
+    end_with_text(watch, ETCD_E_CLUSTER_CHANGED, text);
+}
+
+void etcd__watch_created(struct etcd_watch *watch, const etcd_header *header)
 {
     watch->state = ETCD__WATCH_ACTIVE;
     watch->logins = 0;
+    if (watch->cluster_id != 0 && watch->cluster_id != header->cluster_id) {
+        end_in_another_cluster(watch, header->cluster_id);
+        return;
+    }
+    watch->cluster_id = header->cluster_id;
     if (watch->created_once)
         etcd__log(&watch->client->log, ETCD_LOG_DEBUG, "watch",
                   "client '%s': a watch goes on from revision %" PRId64, etcd__client_label(watch->client),
                   watch->next_revision);
     watch->created_once = true;
+    if (watch->proven && header->revision < watch->next_revision - 1)
+        etcd__watch_verify(watch);
 }
 
 /* ---- what the server does not want -------------------------------------------------------------------- */
@@ -204,7 +222,7 @@ static void deliver(struct etcd_watch *watch, struct etcd_events *events)
 static void received_progress(struct etcd_watch *watch, struct etcd_events *events)
 {
     if (watch->next_revision <= events->header.revision)
-        watch->next_revision = after(events->header.revision);
+        has_seen(watch, events->header.revision);
     if (watch->progress)
         deliver(watch, events);
     else
@@ -254,7 +272,7 @@ void etcd__watch_received(struct etcd_watch *watch, const struct etcd__wire_watc
         etcd_events_free(whole);
         return;
     }
-    watch->next_revision = after(etcd__events_last_revision(whole));
+    has_seen(watch, etcd__events_last_revision(whole));
     deliver(watch, whole);
 }
 

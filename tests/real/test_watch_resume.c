@@ -175,6 +175,29 @@ static void test_compacted_while_away(void **state)
     etcd_watch_close(watch);
 }
 
+/* The same address, the same ids, another store: what the watch waits for will never mean the same again. */
+static void test_an_emptied_server(void **state)
+{
+    struct etcd_server *server = etcd_server_start(&(struct etcd_server_options){.version = test_version()});
+    etcd_client *client;
+    etcd_watch *watch;
+    etcd_error err;
+
+    (void)state;
+    assert_non_null(server);
+    client = test_client_open(etcd_server_endpoints(server), NULL);
+    for (int i = 0; i < 10; i++)
+        watch_put(client, "emptied", "x");
+    watch = watch_open(client, "emptied", NULL);
+    watch_wait_metric(&(struct watching){server, client}, "watcher", 1);
+    assert_true(etcd_server_kill(server, 0));
+    assert_true(etcd_server_restart_empty(server, 0));
+    assert_int_equal(watch_end(watch, &err), ETCD_E_CLUSTER_CHANGED);
+    etcd_watch_close(watch);
+    etcd_client_free(client);
+    etcd_server_free(server);
+}
+
 /* ---- three members ------------------------------------------------------------------------------------ */
 
 static void test_another_member(void **state)
@@ -225,6 +248,7 @@ int main(void)
         cmocka_unit_test(test_opened_while_the_server_is_away),
         cmocka_unit_test(test_closed_while_the_server_is_away),
         cmocka_unit_test(test_compacted_while_away),
+        cmocka_unit_test(test_an_emptied_server),
         cmocka_unit_test(test_another_member),
     };
 

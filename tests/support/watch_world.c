@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CLUSTER = 7, MEMBER = 8, TERM = 2 };
+enum { MEMBER = 8, TERM = 2 };
 
 /* ---- bytes -------------------------------------------------------------------------------------------- */
 
@@ -38,9 +38,9 @@ static void reply(struct h2_server_stream *stream, const ProtobufCMessage *messa
     free(data);
 }
 
-static void set_header(Etcd__Pb__ResponseHeader *header, int64_t revision)
+static void set_header(const struct watch_world *world, Etcd__Pb__ResponseHeader *header, int64_t revision)
 {
-    header->cluster_id = CLUSTER;
+    header->cluster_id = world->cluster_id;
     header->member_id = MEMBER;
     header->raft_term = TERM;
     header->revision = revision;
@@ -67,7 +67,7 @@ static void answer_read(struct watch_world *world, struct h2_server_stream *stre
     } else if (world->read_code != 0) {
         h2_reply_status(stream, world->read_code, world->read_message);
     } else {
-        set_header(&header, world->revision);
+        set_header(world, &header, world->revision);
         response.header = &header;
         reply(stream, &response.base);
         h2_reply_status(stream, 0, NULL);
@@ -245,6 +245,7 @@ void ww_open(struct watch_world *world, const etcd_client_opts *opts)
     memset(world, 0, sizeof(*world));
     if (opts != NULL)
         own = *opts;
+    world->cluster_id = 7;
     world->revision = 100;
     world->fake = fake_env_new(1);
     world->host = fake_host_add(world->fake, "192.0.2.1", 2379);
@@ -316,7 +317,7 @@ static void send_response(struct watch_world *world, struct ww_stream *stream,
 {
     Etcd__Pb__ResponseHeader header = ETCD__PB__RESPONSE_HEADER__INIT;
 
-    set_header(&header, revision);
+    set_header(world, &header, revision);
     response->header = &header;
     assert_non_null(stream->h2);
     reply(stream->h2, &response->base);
@@ -329,7 +330,8 @@ void ww_created(struct watch_world *world, struct ww_stream *stream, int64_t id)
 
     response.watch_id = id;
     response.created = true;
-    send_response(world, stream, &response, world->revision);
+    send_response(world, stream, &response,
+                  world->created_revision != 0 ? world->created_revision : world->revision);
 }
 
 void ww_refused(struct watch_world *world, struct ww_stream *stream, const char *reason)

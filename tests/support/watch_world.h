@@ -49,8 +49,10 @@ struct watch_world {
     struct ww_stream *streams[WW_STREAMS]; /* all that ever were */
     size_t stream_count;
     size_t reads, logins;
-    int64_t revision;
-    int read_code; /* gRPC status of the next reads; 0: answered */
+    uint64_t cluster_id;
+    int64_t revision;         /* of every answer without events */
+    int64_t created_revision; /* of answers to creates; 0: the same */
+    int read_code;            /* gRPC status of the next reads; 0: answered */
     const char *read_message;
     const char *denied_key; /* reads of it are refused */
     bool automatic;         /* creates are answered as etcd does */

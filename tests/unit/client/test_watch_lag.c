@@ -308,6 +308,7 @@ static etcd_watch *try_open(const char *key, int64_t start_revision)
 
 static void send_everywhere(int64_t first, int64_t last)
 {
+    world.revision = last;
     for (size_t i = 0; i < world.stream_count; i++) {
         struct ww_stream *stream = world.streams[i];
 
