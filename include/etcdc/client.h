@@ -140,8 +140,8 @@ ETCD_API ETCD_NODISCARD etcd_status etcd_client_delay_async(etcd_client *client,
                                                             etcd_error *reterr);
 
 /**
- * Ends every wait of this client - blocked watches, and with them lock waits - with ETCD_E_CANCELLED, now and from now on: watches
- * opened later end the same way. Ordinary calls go on working. For the orderly stop of a program, before
+ * Ends every wait of this client - watches, lock waits, calls made with `in_wait` - with ETCD_E_CANCELLED, now and from now on: those
+ * begun later end the same way. Ordinary calls go on working. For the orderly stop of a program, before
  * etcd_client_close(). Any thread.
  * @since 0.1
  */

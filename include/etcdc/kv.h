@@ -132,14 +132,15 @@ typedef struct etcd_get_opts {
     bool keys_only;    /**< No values. */
     bool count_only;   /**< No pairs, only their number. */
     bool fail_fast;    /**< Do not wait for a connection. */
-    uint8_t pad_[2];   /**< Zero. */
+    bool in_wait;      /**< Part of a wait: etcd_client_cancel_waits() ends the call too. */
+    uint8_t pad_[1];   /**< Zero. */
 } etcd_get_opts;
 
 /** Initialises the struct with its defaults, in C and C++. */
 #define ETCD_GET_OPTS_INIT                                                                              \
     {                                                                                                   \
         sizeof(etcd_get_opts), 0, {NULL, 0}, 0, 0, 0, 0, 0, 0, ETCD_SORT_BY_KEY, ETCD_SORT_NONE, false, \
-            false, false, false, false, false, {0}                                                      \
+            false, false, false, false, false, false, {0}                                               \
     }
 #ifndef __cplusplus
 /** Options in place: `ETCD_GET_OPTS(.prefix = true)`. */

@@ -28,11 +28,12 @@ typedef struct etcd_lease_opts {
     int64_t id;         /**< etcd_lease_grant(): the id to use; 0: a random one, chosen here, so that a grant can be repeated safely. */
     bool keys;          /**< etcd_lease_time_to_live(): list the attached keys too. */
     bool fail_fast;     /**< Do not wait for a connection. */
-    uint8_t pad_[6];    /**< Zero. */
+    bool in_wait;       /**< Part of a wait: etcd_client_cancel_waits() ends the call too. */
+    uint8_t pad_[5];    /**< Zero. */
 } etcd_lease_opts;
 
 /** Initialises the struct with its defaults, in C and C++. */
-#define ETCD_LEASE_OPTS_INIT {sizeof(etcd_lease_opts), 0, 0, false, false, {0}}
+#define ETCD_LEASE_OPTS_INIT {sizeof(etcd_lease_opts), 0, 0, false, false, false, {0}}
 #ifndef __cplusplus
 /** Options in place: `ETCD_LEASE_OPTS(.timeout_ms = 2000)`. */
 #define ETCD_LEASE_OPTS(...) (&(const etcd_lease_opts){.size = sizeof(etcd_lease_opts), __VA_ARGS__})

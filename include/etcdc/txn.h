@@ -59,11 +59,12 @@ typedef struct etcd_txn_opts {
     size_t size;        /**< sizeof this struct; set by ETCD_TXN_OPTS. */
     int64_t timeout_ms; /**< 0: the client's default; ETCD_TIMEOUT_NONE: no limit. */
     bool fail_fast;     /**< Do not wait for a connection. */
-    uint8_t pad_[7];    /**< Zero. */
+    bool in_wait;       /**< Part of a wait: etcd_client_cancel_waits() ends the call too. */
+    uint8_t pad_[6];    /**< Zero. */
 } etcd_txn_opts;
 
 /** Initialises the struct with its defaults, in C and C++. */
-#define ETCD_TXN_OPTS_INIT {sizeof(etcd_txn_opts), 0, false, {0}}
+#define ETCD_TXN_OPTS_INIT {sizeof(etcd_txn_opts), 0, false, false, {0}}
 #ifndef __cplusplus
 /** Options in place: `ETCD_TXN_OPTS(.timeout_ms = 2000)`. */
 #define ETCD_TXN_OPTS(...) (&(const etcd_txn_opts){.size = sizeof(etcd_txn_opts), __VA_ARGS__})

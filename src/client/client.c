@@ -307,8 +307,10 @@ static void cancel_waits_in_engine(void *arg)
 {
     struct etcd_client *client = arg;
 
-    if (!client->torn_down)
-        etcd__watch_hub_end_all(&client->watches, ETCD_E_CANCELLED);
+    if (client->torn_down)
+        return;
+    etcd__watch_hub_end_all(&client->watches, ETCD_E_CANCELLED);
+    etcd__rpc_cancel_waits(client);
 }
 
 void etcd_client_cancel_waits(etcd_client *client)

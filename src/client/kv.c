@@ -93,6 +93,7 @@ static etcd_status start_get(etcd_client *client, etcd_bytes key, const etcd_get
 
     how.timeout_ms = own.timeout_ms;
     how.fail_fast = own.fail_fast;
+    how.in_wait = own.in_wait;
     if (st == ETCD_OK)
         st = etcd__rpc_start(client, &get_kind, &request.base, &how, ret_op, reterr);
     etcd__range_deinit(&range);

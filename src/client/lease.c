@@ -203,6 +203,7 @@ static etcd_status import_opts(const char *what, const etcd_lease_opts *opts, et
 
     how->timeout_ms = ret_opts->timeout_ms;
     how->fail_fast = ret_opts->fail_fast;
+    how->in_wait = ret_opts->in_wait;
     return st;
 }
 

@@ -33,7 +33,7 @@ struct etcd__rpc {
     uint8_t *request; /* framed */
     size_t request_len;
     int64_t deadline_ms;
-    bool fail_fast, counted;
+    bool fail_fast, in_wait, counted;
     etcd__rpc_done_fn *done; /* the engine's own calls */
     void *done_user;
 
@@ -391,6 +391,8 @@ static void on_submit(struct etcd__work *work)
 
     if (rpc->client->torn_down)
         give_up(rpc, ETCD_E_CLOSED, "the client was closed");
+    else if (rpc->in_wait && atomic_load(&rpc->client->waits_cancelled))
+        give_up(rpc, ETCD_E_CANCELLED, "the client's waits were cancelled");
     else
         begin(rpc);
 }
@@ -448,6 +450,7 @@ static etcd_status new_rpc(struct etcd_client *client, const struct etcd__rpc_ki
     rpc->client = client;
     rpc->kind = kind;
     rpc->fail_fast = options->fail_fast;
+    rpc->in_wait = options->in_wait;
     rpc->submit.run = on_submit;
     rpc->deadline.on_expire = on_deadline;
     rpc->step.on_expire = on_step;
@@ -564,6 +567,17 @@ void etcd__rpc_abort(struct etcd__rpc *rpc)
         return;
     settle(rpc);
     etcd_op_free(&rpc->op);
+}
+
+void etcd__rpc_cancel_waits(struct etcd_client *client)
+{
+    ETCD__LIST_FOREACH_SAFE(node, &client->rpcs)
+    {
+        struct etcd__rpc *rpc = ETCD__CONTAINER(node, struct etcd__rpc, node);
+
+        if (rpc->in_wait)
+            give_up(rpc, ETCD_E_CANCELLED, "the client's waits were cancelled");
+    }
 }
 
 void etcd__rpc_close_all(struct etcd_client *client)

@@ -38,6 +38,7 @@ struct etcd__rpc_kind {
 struct etcd__rpc_options {
     int64_t timeout_ms; /* as the user gave it: 0, ETCD_TIMEOUT_NONE or milliseconds */
     bool fail_fast;
+    bool in_wait;         /* ends with cancelled waits */
     bool blocking;        /* etcd__rpc_finish() follows at once */
     etcd_op_fn *on_done;  /* the user's */
     void *user_data;
@@ -67,6 +68,8 @@ etcd_status etcd__rpc_run(struct etcd_client *client, const struct etcd__rpc_kin
                           struct etcd__rpc **ret_rpc, etcd_error *reterr);
 void etcd__rpc_abort(struct etcd__rpc *rpc);
 
+/* Ends the calls that are part of a wait with ETCD_E_CANCELLED. Engine. */
+void etcd__rpc_cancel_waits(struct etcd_client *client);
 /* Ends every call with ETCD_E_CLOSED. Engine. */
 void etcd__rpc_close_all(struct etcd_client *client);
 
