@@ -22,7 +22,6 @@ enum {
     READY_MS = 10000,
     LONG_MS = 600000,
     AWAY_MS = 4000, /* of the application, where the server is away */
-    LOCK_MS = 1500, /* and of the lock then: an ordinary call that is under way ends at its own limit only */
 };
 
 /* One application, and what its workers are about. */
@@ -31,7 +30,6 @@ struct scene {
     int64_t shutdown_ms; /* of the application; 0: its default */
     bool signal;         /* stopped by SIGTERM, not by a call */
     void (*before_stop)(struct scene *scene);
-    int64_t lock_timeout_ms; /* of whoever waits for the lock; 0: very long */
 
     capp_app *app;
     atomic_bool watching, holding, registered;
@@ -84,12 +82,11 @@ static capp_status waiting_worker(capp_worker *worker, void *user_data, capp_err
 
     while (!atomic_load(&scene->holding) && capp_worker_wait(worker, 5))
         continue;
-    const etcd_lock_opts *opts =
-        ETCD_LOCK_OPTS(.timeout_ms = scene->lock_timeout_ms == 0 ? LONG_MS : scene->lock_timeout_ms);
-    scene->wait_end = etcd_lock_acquire(client_of(worker), etcd_cstr(LOCK), opts, &lock, &err);
+    scene->wait_end =
+        etcd_lock_acquire(client_of(worker), etcd_cstr(LOCK), ETCD_LOCK_OPTS(.timeout_ms = LONG_MS), &lock, &err);
     if (scene->wait_end == ETCD_OK)
         return capp_fail(reterr, CAPP_E_INTERNAL, "two owners");
-    return scene->lock_timeout_ms == 0 ? capp_error_from_etcd(&err, reterr) : CAPP_OK;
+    return capp_error_from_etcd(&err, reterr);
 }
 
 static capp_status registration_worker(capp_worker *worker, void *user_data, capp_error *reterr)
@@ -177,8 +174,7 @@ static void check_in_time(const struct scene *scene, int64_t limit_ms)
     if (took_ms > limit_ms * ETCDC_TIME_SCALE)
         fail_msg("the stop took %" PRId64 " ms", took_ms);
     assert_int_equal(scene->watch_end, ETCD_E_CANCELLED);
-    if (scene->lock_timeout_ms == 0)
-        assert_int_equal(scene->wait_end, ETCD_E_CANCELLED);
+    assert_int_equal(scene->wait_end, ETCD_E_CANCELLED);
 }
 
 static void nothing_is_left(void **state)
@@ -223,8 +219,7 @@ static void a_silent_server_does_not_hold_the_stop_up(void **state)
 {
     struct scene scene = {.server = server,
                           .shutdown_ms = AWAY_MS * ETCDC_TIME_SCALE,
-                          .before_stop = silence_server,
-                          .lock_timeout_ms = LOCK_MS * ETCDC_TIME_SCALE};
+                          .before_stop = silence_server};
     capp_error error = {.message = ""};
 
     (void)state;
@@ -248,8 +243,7 @@ static void a_dead_server_does_not_hold_the_stop_up(void **state)
 {
     struct scene scene = {.server = server,
                           .shutdown_ms = AWAY_MS * ETCDC_TIME_SCALE,
-                          .before_stop = kill_server,
-                          .lock_timeout_ms = LOCK_MS * ETCDC_TIME_SCALE};
+                          .before_stop = kill_server};
     capp_error error = {.message = ""};
 
     (void)state;
