@@ -146,7 +146,8 @@ static void a_bad_certificate_is_a_bad_certificate(void **state)
         assert_non_null(server);
         char output[8192];
         assert_int_not_equal(CTL(server, output, "--command-timeout=2s", "get", "key"), 0);
-        assert_non_null(strstr(output, reasons[i]));
+        if (etcd_server_at_least(server, 3, 5, 0)) /* etcdctl 3.4 only says that it waited */
+            assert_non_null(strstr(output, reasons[i]));
         etcd_server_free(server);
     }
 }
