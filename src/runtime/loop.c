@@ -51,20 +51,24 @@ static void refresh_clock(struct etcd_loop *loop)
     loop->reactor.now_ms = etcd__loop_after_ms(loop, 0);
 }
 
-static void run_work(struct etcd_loop *loop)
+/* Whether there was any. */
+static bool run_work(struct etcd_loop *loop)
 {
     struct etcd__list work;
     struct etcd__node *node;
+    bool any;
 
     etcd__list_init(&work);
     take_work(loop, &work);
-    if (!etcd__list_empty(&work))
+    any = !etcd__list_empty(&work);
+    if (any)
         refresh_clock(loop);
     while ((node = etcd__list_pop(&work)) != NULL) {
         struct etcd__work *item = ETCD__CONTAINER(node, struct etcd__work, node);
 
         item->run(item);
     }
+    return any;
 }
 
 /* Says that a wake-up is needed from here on, unless work came in already. */
@@ -83,11 +87,11 @@ static int turn(struct etcd_loop *loop, int64_t until_ms)
 {
     int err;
 
-    run_work(loop);
-    if (!fall_asleep(loop))
+    /* Work may have ended what is being waited for, or left callbacks to run: then this turn does not sleep. */
+    if (run_work(loop) || !fall_asleep(loop))
         until_ms = INT64_MIN;
     err = etcd__reactor_turn(&loop->reactor, until_ms);
-    run_work(loop);
+    (void)run_work(loop);
     return err;
 }
 
@@ -229,7 +233,7 @@ void etcd__loop_run(struct etcd_loop *loop, void (*fn)(void *arg), void *arg)
     struct run_request request = {.work.run = on_run_request, .fn = fn, .arg = arg};
 
     if (loop->drive == ETCD_DRIVE_CALLER || on_own_thread(loop)) {
-        run_work(loop); /* what was submitted before comes before */
+        (void)run_work(loop); /* what was submitted before comes before */
         refresh_clock(loop);
         fn(arg);
         if (loop->drive == ETCD_DRIVE_CALLER && !loop->in_turn)
