@@ -202,12 +202,44 @@ static void stop_member(struct world *world, size_t member)
     etcd_client_free(writer);
 }
 
+/* "endpoint, id, version, size, is leader, ..." */
+static bool is_leader(struct world *world, size_t member)
+{
+    char line[512] = "";
+    const char *at = line;
+
+    assert_int_equal(etcd_server_ctl(world->server, member, (const char *const[]){"endpoint", "status", NULL}, line,
+                                     sizeof(line)),
+                     0);
+    for (int field = 0; field < 4; field++) {
+        at = strchr(at, ',');
+        assert_non_null(at);
+        at++;
+    }
+    return strncmp(at, " true", 5) == 0;
+}
+
+/*
+ * Before 3.5 a follower that has asked a leader for its read index waits for the answer to its own time limit of 7 s, and all
+ * reads behind that one with it: when the leader is stopped, how soon reads go on is not the client's to decide.
+ */
+static bool reads_need_this_member(struct world *world, size_t member)
+{
+    return !etcd_server_at_least(world->server, 3, 5, 0) && is_leader(world, member);
+}
+
 static void test_each_member_stopped(void **state)
 {
     struct world *world = *state;
+    size_t stopped = 0;
 
-    for (size_t member = 0; member < etcd_server_members(world->server); member++)
+    for (size_t member = 0; member < etcd_server_members(world->server); member++) {
+        if (reads_need_this_member(world, member))
+            continue;
         stop_member(world, member);
+        stopped++;
+    }
+    assert_true(stopped >= 2);
 }
 
 /* Every kind of call ends by its deadline when no member answers. */
