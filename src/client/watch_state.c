@@ -141,7 +141,9 @@ void etcd__watch_created(struct etcd_watch *watch, const etcd_header *header)
                   "client '%s': a watch goes on from revision %" PRId64, etcd__client_label(watch->client),
                   watch->next_revision);
     watch->created_once = true;
-    if (watch->proven && header->revision < watch->next_revision - 1)
+    if (header->revision >= watch->next_revision - 1)
+        watch->proven = true; /* also a start revision of the program's: the store has been there */
+    else if (watch->proven)
         etcd__watch_verify(watch);
 }
 
