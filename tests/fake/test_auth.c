@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Logging in: once for all who need it, again when the token is no longer accepted, never with a secret in sight. */
+/* Logging in: once for all who need it, again when the token is no longer accepted, never with a secret in
+ * sight. */
 #include "support/fake_client.h"
 
 #include <fcntl.h>
@@ -7,7 +8,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { CALLS = 50, CODE_INVALID_ARGUMENT = 3, CODE_FAILED_PRECONDITION = 9, CODE_UNAVAILABLE = 14, CODE_UNAUTHENTICATED = 16 };
+enum {
+    CALLS = 50,
+    CODE_INVALID_ARGUMENT = 3,
+    CODE_FAILED_PRECONDITION = 9,
+    CODE_UNAVAILABLE = 14,
+    CODE_UNAUTHENTICATED = 16
+};
 
 static const char canary[] = "canary-7f3a%s%n";
 
@@ -15,8 +22,8 @@ static etcd_client *open_with(struct fake_etcd *fake, etcd_secret password, stru
 {
     return test_client_open(fake_etcd_endpoint(fake),
                             ETCD_CLIENT_OPTS(.name = "orders", .username = "alice", .password = password,
-                                             .log_fn = log == NULL ? NULL : fake_log_line, .log_user_data = log,
-                                             .log_level = ETCD_LOG_TRACE));
+                                             .log_fn = log == NULL ? NULL : fake_log_line,
+                                             .log_user_data = log, .log_level = ETCD_LOG_TRACE));
 }
 
 static struct fake_etcd *start_with(const char *password)
@@ -95,7 +102,9 @@ static void test_answers_that_ask_for_a_login(void **state)
 {
     static const struct fake_step steps[] = {
         {.what = STEP_STATUS, .code = CODE_UNAUTHENTICATED, .message = "etcdserver: invalid auth token"},
-        {.what = STEP_STATUS, .code = CODE_INVALID_ARGUMENT, .message = "etcdserver: revision of auth store is old"},
+        {.what = STEP_STATUS,
+         .code = CODE_INVALID_ARGUMENT,
+         .message = "etcdserver: revision of auth store is old"},
         {.what = STEP_STATUS, .code = CODE_INVALID_ARGUMENT, .message = "etcdserver: user name is empty"},
     };
     struct fake_etcd *fake = start_with("secret");
@@ -173,8 +182,9 @@ static void test_permission_denied(void **state)
     etcd_error err;
 
     (void)state;
-    fake_etcd_next(fake, "Put", &(struct fake_step){.what = STEP_STATUS, .code = 7,
-                                                    .message = "etcdserver: permission denied"});
+    fake_etcd_next(
+        fake, "Put",
+        &(struct fake_step){.what = STEP_STATUS, .code = 7, .message = "etcdserver: permission denied"});
     assert_status(fake_put(client, 5000, &err), ETCD_E_DENIED, &err);
     assert_has_text(err.message, "put");
     assert_int_equal(fake_etcd_calls(fake, "Authenticate"), 1);
@@ -209,7 +219,8 @@ static void test_a_login_that_fails_in_passing_is_repeated(void **state)
 
 static void test_an_answer_without_sense(void **state)
 {
-    static const enum fake_what whats[] = {STEP_GARBAGE, STEP_EMPTY, STEP_COMPRESSED, STEP_TWICE, STEP_HALF, STEP_NO_TRAILERS};
+    static const enum fake_what whats[] = {STEP_GARBAGE, STEP_EMPTY, STEP_COMPRESSED,
+                                           STEP_TWICE,   STEP_HALF,  STEP_NO_TRAILERS};
     struct fake_etcd *fake = start_with("secret");
     etcd_client *client = open_with(fake, ETCD_SECRET_TEXT("secret"), NULL);
     etcd_error err;
@@ -326,7 +337,8 @@ static void test_a_source_that_goes_away(void **state)
 static void test_passwords_go_through_unchanged(void **state)
 {
     char long_one[257];
-    const char *const passwords[] = {"0123", "true", "1e5", "  a b  ", "%s%n%d", "p\xc3\xa4ssw\xc3\xb6rt", "\"'\\", long_one};
+    const char *const passwords[] = {"0123",  "true",  "1e5", "  a b  ", "%s%n%d", "p\xc3\xa4ssw\xc3\xb6rt",
+                                     "\"'\\", long_one};
     struct fake_etcd *fake = fake_etcd_start();
     etcd_error err;
 
@@ -351,7 +363,9 @@ static void look_everywhere(struct fake_etcd *fake, etcd_secret password, struct
         {.what = STEP_CUT},
         {.what = STEP_GARBAGE},
         {.what = STEP_STATUS, .code = CODE_UNAVAILABLE, .message = "etcdserver: no leader"},
-        {.what = STEP_STATUS, .code = CODE_FAILED_PRECONDITION, .message = "etcdserver: authentication is not enabled"},
+        {.what = STEP_STATUS,
+         .code = CODE_FAILED_PRECONDITION,
+         .message = "etcdserver: authentication is not enabled"},
     };
     etcd_client *client = open_with(fake, password, log);
     char text[4096];
@@ -415,18 +429,18 @@ static void test_clear_text_is_warned_about_once(void **state)
         const char *endpoint;
         size_t warnings;
     } cases[] = {
-        {"localhost:2379", 0},       {"127.0.0.1:2379", 0},     {"[::1]:2379", 0},     {"unix:/tmp/x", 0},
-        {"192.0.2.1:2379", 1},       {"etcd.example:2379", 1},  {"http://192.0.2.1", 1}, {"https://192.0.2.1", 0},
-        {"127.example:2379", 1},
+        {"localhost:2379", 0},   {"127.0.0.1:2379", 0},    {"[::1]:2379", 0},
+        {"unix:/tmp/x", 0},      {"192.0.2.1:2379", 1},    {"etcd.example:2379", 1},
+        {"http://192.0.2.1", 1}, {"https://192.0.2.1", 0}, {"127.example:2379", 1},
     };
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct fake_log *log = calloc(1, sizeof(*log));
-        etcd_client *client =
-            test_client_open(NULL, ETCD_CLIENT_OPTS(.endpoints = ETCD_LIST(cases[i].endpoint, cases[i].endpoint),
-                                                    .username = "u", .password = ETCD_SECRET_TEXT("p"),
-                                                    .log_fn = fake_log_line, .log_user_data = log));
+        etcd_client *client = test_client_open(
+            NULL, ETCD_CLIENT_OPTS(.endpoints = ETCD_LIST(cases[i].endpoint, cases[i].endpoint),
+                                   .username = "u", .password = ETCD_SECRET_TEXT("p"),
+                                   .log_fn = fake_log_line, .log_user_data = log));
 
         etcd_client_free(client);
         if (log->warnings != cases[i].warnings)

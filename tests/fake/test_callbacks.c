@@ -17,9 +17,9 @@ struct world {
     etcd_loop *loop; /* NULL: the client's own */
     etcd_error err;
     size_t callbacks;
-    bool starting;     /* the test is inside the call that starts an operation */
+    bool starting; /* the test is inside the call that starts an operation */
     pthread_t tester;
-    pthread_t runner;  /* where the last callback ran */
+    pthread_t runner; /* where the last callback ran */
     etcd_status seen[12];
     etcd_op *op;
 };
@@ -65,8 +65,8 @@ static void count_it(etcd_op *op, void *user_data)
 static void start(struct world *world, etcd_op_fn *on_done, etcd_op **ret_op)
 {
     world->starting = true;
-    assert_status(etcd_get_async(world->client, etcd_cstr("k"), NULL, on_done, world, ret_op, &world->err), ETCD_OK,
-                  &world->err);
+    assert_status(etcd_get_async(world->client, etcd_cstr("k"), NULL, on_done, world, ret_op, &world->err),
+                  ETCD_OK, &world->err);
     world->starting = false;
 }
 
@@ -123,7 +123,8 @@ static void test_blocking_calls_are_refused(void **state)
 
     (void)state;
     open_world(&world,
-               test_caller_drive() ? ETCD_LOOP_OPTS(.drive = ETCD_DRIVE_CALLER) : ETCD_LOOP_OPTS(.drive = ETCD_DRIVE_THREAD),
+               test_caller_drive() ? ETCD_LOOP_OPTS(.drive = ETCD_DRIVE_CALLER)
+                                   : ETCD_LOOP_OPTS(.drive = ETCD_DRIVE_THREAD),
                NULL);
     start(&world, block_in_callback, NULL);
     fake_await_count(world.client, &world.callbacks, 1);
@@ -248,7 +249,8 @@ static void test_freeing_the_client_in_a_callback(void **state)
     assert_int_equal(fake_count_fds(), fds);
 }
 
-/* ---- loops that the program turns ----------------------------------------------------------------------- */
+/* ---- loops that the program turns -----------------------------------------------------------------------
+ */
 
 static void turn_by_descriptor(struct world *world, size_t callbacks)
 {
@@ -333,8 +335,8 @@ static void test_an_event_loop_of_the_programs_own(void **state)
     }
     /* Deadlines are behind the descriptor too. */
     fake_etcd_next(world.fake, "Range", &(struct fake_step){.what = STEP_SILENT});
-    assert_status(etcd_get_async(world.client, etcd_cstr("k"), ETCD_GET_OPTS(.timeout_ms = 100), count_it, &world, &op,
-                                 &world.err),
+    assert_status(etcd_get_async(world.client, etcd_cstr("k"), ETCD_GET_OPTS(.timeout_ms = 100), count_it,
+                                 &world, &op, &world.err),
                   ETCD_OK, &world.err);
     turn_by_descriptor(&world, 6);
     assert_status(etcd_op_status(op, &world.err), ETCD_E_DEADLINE, &world.err);
@@ -365,7 +367,8 @@ static void test_the_other_poller(void **state)
 
     (void)state;
     open_world(&world,
-               ETCD_LOOP_OPTS(.drive = test_caller_drive() ? ETCD_DRIVE_CALLER : ETCD_DRIVE_THREAD, .poller = ETCD_POLLER_POLL),
+               ETCD_LOOP_OPTS(.drive = test_caller_drive() ? ETCD_DRIVE_CALLER : ETCD_DRIVE_THREAD,
+                              .poller = ETCD_POLLER_POLL),
                NULL);
     assert_int_equal(etcd_loop_fd(world.loop), -1);
     start(&world, count_it, NULL);
@@ -374,8 +377,8 @@ static void test_the_other_poller(void **state)
     for (int i = 0; i < 10; i++)
         assert_status(fake_get(world.client, 5000, &world.err), ETCD_OK, &world.err);
     fake_etcd_next(world.fake, "Range", &(struct fake_step){.what = STEP_SILENT});
-    assert_status(etcd_get_async(world.client, etcd_cstr("k"), ETCD_GET_OPTS(.timeout_ms = 100), count_it, &world, &op,
-                                 &world.err),
+    assert_status(etcd_get_async(world.client, etcd_cstr("k"), ETCD_GET_OPTS(.timeout_ms = 100), count_it,
+                                 &world, &op, &world.err),
                   ETCD_OK, &world.err);
     fake_await_count(world.client, &world.callbacks, 2);
     assert_status(etcd_op_status(op, &world.err), ETCD_E_DEADLINE, &world.err);
@@ -390,11 +393,14 @@ static void test_loop_arguments(void **state)
 
     (void)state;
     assert_status(etcd_loop_new(NULL, NULL, &err), ETCD_E_INVALID_ARGUMENT, &err);
-    assert_status(etcd_loop_new(ETCD_LOOP_OPTS(.drive = (etcd_drive)7), &loop, &err), ETCD_E_INVALID_ARGUMENT, &err);
+    assert_status(etcd_loop_new(ETCD_LOOP_OPTS(.drive = (etcd_drive)7), &loop, &err), ETCD_E_INVALID_ARGUMENT,
+                  &err);
     assert_has_text(err.message, "drive is 7");
-    assert_status(etcd_loop_new(ETCD_LOOP_OPTS(.dispatch = (etcd_dispatch)7), &loop, &err), ETCD_E_INVALID_ARGUMENT, &err);
+    assert_status(etcd_loop_new(ETCD_LOOP_OPTS(.dispatch = (etcd_dispatch)7), &loop, &err),
+                  ETCD_E_INVALID_ARGUMENT, &err);
     assert_has_text(err.message, "dispatch is 7");
-    assert_status(etcd_loop_new(ETCD_LOOP_OPTS(.poller = (etcd_poller)7), &loop, &err), ETCD_E_INVALID_ARGUMENT, &err);
+    assert_status(etcd_loop_new(ETCD_LOOP_OPTS(.poller = (etcd_poller)7), &loop, &err),
+                  ETCD_E_INVALID_ARGUMENT, &err);
     assert_has_text(err.message, "poller is 7");
     assert_null(loop);
     assert_int_equal(etcd_loop_fd(NULL), -1);
@@ -408,7 +414,8 @@ static void test_loop_arguments(void **state)
     etcd_loop_free(NULL);
 }
 
-/* ---- too many ------------------------------------------------------------------------------------------- */
+/* ---- too many -------------------------------------------------------------------------------------------
+ */
 
 static void test_a_limit_on_calls_under_way(void **state)
 {
@@ -420,8 +427,8 @@ static void test_a_limit_on_calls_under_way(void **state)
     fake_etcd_always(world.fake, "Range", &(struct fake_step){.what = STEP_SILENT});
     for (size_t i = 0; i < LIMIT; i++)
         start(&world, NULL, &ops[i]);
-    assert_status(etcd_get_async(world.client, etcd_cstr("k"), NULL, count_it, &world, &extra, &world.err), ETCD_E_BUSY,
-                  &world.err);
+    assert_status(etcd_get_async(world.client, etcd_cstr("k"), NULL, count_it, &world, &extra, &world.err),
+                  ETCD_E_BUSY, &world.err);
     assert_null(extra);
     assert_has_text(world.err.message, "3 calls under way");
     assert_int_equal(world.err.flags, ETCD_ERROR_RETRYABLE);
@@ -435,7 +442,8 @@ static void test_a_limit_on_calls_under_way(void **state)
     assert_int_equal(world.callbacks, 0);
 }
 
-/* ---- operations ------------------------------------------------------------------------------------------ */
+/* ---- operations ------------------------------------------------------------------------------------------
+ */
 
 static void test_taking_results(void **state)
 {

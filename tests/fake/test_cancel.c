@@ -50,8 +50,8 @@ static etcd_op *start_get(struct world *world)
 {
     etcd_op *op = NULL;
 
-    assert_status(etcd_get_async(world->client, etcd_cstr("k"), NULL, on_done, world, &op, &world->err), ETCD_OK,
-                  &world->err);
+    assert_status(etcd_get_async(world->client, etcd_cstr("k"), NULL, on_done, world, &op, &world->err),
+                  ETCD_OK, &world->err);
     return op;
 }
 
@@ -59,8 +59,9 @@ static etcd_op *start_put(struct world *world)
 {
     etcd_op *op = NULL;
 
-    assert_status(etcd_put_async(world->client, etcd_cstr("k"), etcd_cstr("v"), NULL, on_done, world, &op, &world->err),
-                  ETCD_OK, &world->err);
+    assert_status(
+        etcd_put_async(world->client, etcd_cstr("k"), etcd_cstr("v"), NULL, on_done, world, &op, &world->err),
+        ETCD_OK, &world->err);
     return op;
 }
 
@@ -137,8 +138,9 @@ static void test_between_attempts(void **state)
     struct world *world = *state;
     etcd_op *op;
 
-    fake_etcd_always(world->fake, "Range", &(struct fake_step){.what = STEP_STATUS, .code = CODE_UNAVAILABLE,
-                                                               .message = "etcdserver: no leader"});
+    fake_etcd_always(world->fake, "Range",
+                     &(struct fake_step){
+                         .what = STEP_STATUS, .code = CODE_UNAVAILABLE, .message = "etcdserver: no leader"});
     op = start_get(world);
     fake_await_calls(world->client, world->fake, "Range", 3);
     cancel_and_look(world, op, 0);
@@ -147,8 +149,9 @@ static void test_between_attempts(void **state)
 static void test_while_logging_in(void **state)
 {
     struct world *world = *state;
-    etcd_client *client = test_client_open(fake_etcd_endpoint(world->fake),
-                                           ETCD_CLIENT_OPTS(.username = "u", .password = ETCD_SECRET_TEXT("p")));
+    etcd_client *client =
+        test_client_open(fake_etcd_endpoint(world->fake),
+                         ETCD_CLIENT_OPTS(.username = "u", .password = ETCD_SECRET_TEXT("p")));
     etcd_op *op;
 
     etcd_client_free(world->client);
@@ -206,8 +209,8 @@ static void test_from_a_callback(void **state)
     fake_etcd_next(world->fake, "Range", &(struct fake_step){.what = STEP_SILENT});
     op = start_get(world);
     fake_await_calls(world->client, world->fake, "Range", 1);
-    assert_status(etcd_get_async(world->client, etcd_cstr("k"), NULL, cancel_other, op, NULL, &world->err), ETCD_OK,
-                  &world->err);
+    assert_status(etcd_get_async(world->client, etcd_cstr("k"), NULL, cancel_other, op, NULL, &world->err),
+                  ETCD_OK, &world->err);
     fake_await_count(world->client, &world->callbacks, 1);
     assert_int_equal(world->seen, ETCD_E_CANCELLED);
     etcd_op_free(op);
@@ -251,9 +254,15 @@ static void test_from_another_thread(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_a_read_that_was_sent), TEST(test_a_write_that_was_sent),   TEST(test_a_write_without_a_connection),
-        TEST(test_at_once),              TEST(test_between_attempts),        TEST(test_while_logging_in),
-        TEST(test_waiting_until_ready),  TEST(test_what_is_done_stays_done), TEST(test_from_a_callback),
+        TEST(test_a_read_that_was_sent),
+        TEST(test_a_write_that_was_sent),
+        TEST(test_a_write_without_a_connection),
+        TEST(test_at_once),
+        TEST(test_between_attempts),
+        TEST(test_while_logging_in),
+        TEST(test_waiting_until_ready),
+        TEST(test_what_is_done_stays_done),
+        TEST(test_from_a_callback),
         TEST(test_from_another_thread),
     };
 

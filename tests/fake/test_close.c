@@ -57,8 +57,10 @@ static void close_with_pending(etcd_client *client, struct fake_etcd *fake)
     fake_etcd_always(fake, "Range", &(struct fake_step){.what = STEP_SILENT});
     fake_etcd_always(fake, "Put", &(struct fake_step){.what = STEP_HEADERS});
     for (size_t i = 0; i < CALLS; i += 2) {
-        assert_status(etcd_get_async(client, etcd_cstr("k"), NULL, count_end, &reads, &ops[i], &err), ETCD_OK, &err);
-        assert_status(etcd_put_async(client, etcd_cstr("k"), etcd_cstr("v"), NULL, count_end, &writes, &ops[i + 1], &err),
+        assert_status(etcd_get_async(client, etcd_cstr("k"), NULL, count_end, &reads, &ops[i], &err), ETCD_OK,
+                      &err);
+        assert_status(etcd_put_async(client, etcd_cstr("k"), etcd_cstr("v"), NULL, count_end, &writes,
+                                     &ops[i + 1], &err),
                       ETCD_OK, &err);
     }
     fake_await_calls(client, fake, NULL, CALLS);
@@ -105,7 +107,8 @@ static void test_free_alone_is_enough(void **state)
     (void)state;
     fake_etcd_always(fake, "Range", &(struct fake_step){.what = STEP_SILENT});
     for (size_t i = 0; i < CALLS; i++)
-        assert_status(etcd_get_async(client, etcd_cstr("k"), NULL, count_end, &tally, NULL, &err), ETCD_OK, &err);
+        assert_status(etcd_get_async(client, etcd_cstr("k"), NULL, count_end, &tally, NULL, &err), ETCD_OK,
+                      &err);
     etcd_client_free(client);
     await_tally(&tally, CALLS);
     assert_int_equal(tally.closed, CALLS);
@@ -120,13 +123,15 @@ static void close_during(struct fake_etcd *fake, const char *endpoint, bool logi
 {
     size_t fds = fake_count_fds(), threads = fake_count_threads();
     etcd_client *client =
-        login ? test_client_open(endpoint, ETCD_CLIENT_OPTS(.username = "u", .password = ETCD_SECRET_TEXT("p")))
-              : test_client_open(endpoint, NULL);
+        login
+            ? test_client_open(endpoint, ETCD_CLIENT_OPTS(.username = "u", .password = ETCD_SECRET_TEXT("p")))
+            : test_client_open(endpoint, NULL);
     struct tally tally = {.calls = 0};
     etcd_op *ready = NULL;
     etcd_error err;
 
-    assert_status(etcd_put_async(client, etcd_cstr("k"), etcd_cstr("v"), NULL, count_end, &tally, NULL, &err), ETCD_OK, &err);
+    assert_status(etcd_put_async(client, etcd_cstr("k"), etcd_cstr("v"), NULL, count_end, &tally, NULL, &err),
+                  ETCD_OK, &err);
     assert_status(etcd_client_wait_ready_async(client, 0, count_end, &tally, &ready, &err), ETCD_OK, &err);
     if (login)
         fake_await_calls(client, fake, "Authenticate", 1);
@@ -244,9 +249,10 @@ static void test_clients_of_one_loop(void **state)
     etcd_error err;
 
     (void)state;
-    assert_status(etcd_loop_new(ETCD_LOOP_OPTS(.drive = test_caller_drive() ? ETCD_DRIVE_CALLER : ETCD_DRIVE_THREAD),
-                                &loop, &err),
-                  ETCD_OK, &err);
+    assert_status(
+        etcd_loop_new(ETCD_LOOP_OPTS(.drive = test_caller_drive() ? ETCD_DRIVE_CALLER : ETCD_DRIVE_THREAD),
+                      &loop, &err),
+        ETCD_OK, &err);
     a = test_client_open(fake_etcd_endpoint(fake), ETCD_CLIENT_OPTS(.loop = loop));
     b = test_client_open(fake_etcd_endpoint(fake), ETCD_CLIENT_OPTS(.loop = loop));
     etcd_loop_free(loop);

@@ -78,10 +78,14 @@ static const struct function {
     const char *name; /* in messages */
     bool writes;
 } functions[] = {
-    {"Range", do_get, "get", false},         {"Put", do_put, "put", true},
-    {"DeleteRange", do_delete, "delete", true}, {"Txn", do_txn, "txn", true},
-    {"Compact", do_compact, "compact", true}, {"MemberList", do_sync, "sync", false},
-    {"LeaseGrant", do_grant, "", true},       {"LeaseRevoke", do_revoke, "", true},
+    {"Range", do_get, "get", false},
+    {"Put", do_put, "put", true},
+    {"DeleteRange", do_delete, "delete", true},
+    {"Txn", do_txn, "txn", true},
+    {"Compact", do_compact, "compact", true},
+    {"MemberList", do_sync, "sync", false},
+    {"LeaseGrant", do_grant, "", true},
+    {"LeaseRevoke", do_revoke, "", true},
     {"Authenticate", do_ready, "wait_ready", false},
 };
 enum { FUNCTIONS = sizeof(functions) / sizeof(functions[0]) };
@@ -105,13 +109,15 @@ static void test_a_silent_server(void **state)
         int64_t begin_ms = test_now_ms();
 
         print_message("%s\n", functions[i].method);
-        fake_etcd_always(fake, functions[i].method, &(struct fake_step){.what = i % 2 == 0 ? STEP_SILENT : STEP_HEADERS});
+        fake_etcd_always(fake, functions[i].method,
+                         &(struct fake_step){.what = i % 2 == 0 ? STEP_SILENT : STEP_HEADERS});
         assert_status(functions[i].run(client, LIMIT_MS, &err), ETCD_E_DEADLINE, &err);
         assert_in_time(begin_ms, LIMIT_MS);
         assert_int_equal((err.flags & ETCD_ERROR_MAYBE_APPLIED) != 0, functions[i].writes);
         assert_int_equal((err.flags & ETCD_ERROR_RETRYABLE) != 0, !functions[i].writes);
         assert_has_text(err.message, functions[i].name);
         assert_has_text(err.message, "client 'etcd'");
+        assert_has_text(err.message, fake_etcd_endpoint(fake));
         assert_int_equal(err.grpc_code, -1);
     }
     /* The connection has come to no harm. */
@@ -211,7 +217,8 @@ static void test_a_frozen_server(void **state)
 static void test_the_clients_default(void **state)
 {
     struct fake_etcd *fake = fake_etcd_start();
-    etcd_client *client = test_client_open(fake_etcd_endpoint(fake), ETCD_CLIENT_OPTS(.timeout_ms = LIMIT_MS));
+    etcd_client *client = test_client_open(fake_etcd_endpoint(fake),
+                                           ETCD_CLIENT_OPTS(.timeout_ms = LIMIT_MS));
     etcd_error err;
     int64_t begin_ms;
 
@@ -230,7 +237,8 @@ static void test_the_clients_default(void **state)
 static void test_no_limit_must_be_asked_for(void **state)
 {
     struct fake_etcd *fake = fake_etcd_start();
-    etcd_client *client = test_client_open(fake_etcd_endpoint(fake), ETCD_CLIENT_OPTS(.timeout_ms = LIMIT_MS));
+    etcd_client *client = test_client_open(fake_etcd_endpoint(fake),
+                                           ETCD_CLIENT_OPTS(.timeout_ms = LIMIT_MS));
     char value[32];
     etcd_error err;
 
@@ -339,7 +347,8 @@ static void test_a_callback_that_does_not_return(void **state)
     fake_etcd_free(fake);
 }
 
-/* ---- waiting for an operation, and until ready ---------------------------------------------------------- */
+/* ---- waiting for an operation, and until ready ----------------------------------------------------------
+ */
 
 static void test_waiting_does_not_end_an_operation(void **state)
 {
@@ -350,7 +359,8 @@ static void test_waiting_does_not_end_an_operation(void **state)
 
     (void)state;
     fake_etcd_next(fake, "Put", &(struct fake_step){.delay_ms = 400});
-    assert_status(etcd_put_async(client, etcd_cstr("k"), etcd_cstr("v"), NULL, NULL, NULL, &op, &err), ETCD_OK, &err);
+    assert_status(etcd_put_async(client, etcd_cstr("k"), etcd_cstr("v"), NULL, NULL, NULL, &op, &err),
+                  ETCD_OK, &err);
     assert_status(etcd_op_wait(op, 0, &err), ETCD_E_BUSY, &err);
     assert_status(etcd_op_wait(op, 50, &err), ETCD_E_BUSY, &err);
     assert_status(etcd_op_status(op, &err), ETCD_E_BUSY, &err);
@@ -371,8 +381,10 @@ static void test_ready_although_set_aside(void **state)
 
     (void)state;
     assert_status(etcd_client_wait_ready(client, 5000, &err), ETCD_OK, &err);
-    fake_etcd_next(fake, "Put", &(struct fake_step){.what = STEP_STATUS, .code = CODE_UNAVAILABLE,
-                                                    .message = "etcdserver: request timed out"});
+    fake_etcd_next(fake, "Put",
+                   &(struct fake_step){.what = STEP_STATUS,
+                                       .code = CODE_UNAVAILABLE,
+                                       .message = "etcdserver: request timed out"});
     assert_status(fake_put(client, 5000, &err), ETCD_E_UNAVAILABLE, &err);
     assert_status(etcd_client_wait_ready(client, 500, &err), ETCD_OK, &err);
     assert_status(etcd_client_wait_ready(client, -5, &err), ETCD_E_INVALID_ARGUMENT, &err);

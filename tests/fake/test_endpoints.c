@@ -23,7 +23,8 @@ static int set_up(void **state)
         size_t len = strlen(world->all);
 
         world->fakes[i] = fake_etcd_start();
-        (void)snprintf(world->urls[i], sizeof(world->urls[i]), "http://%s", fake_etcd_endpoint(world->fakes[i]));
+        (void)snprintf(world->urls[i], sizeof(world->urls[i]), "http://%s",
+                       fake_etcd_endpoint(world->fakes[i]));
         (void)snprintf(world->all + len, sizeof(world->all) - len, "%s%s", i == 0 ? "" : ",",
                        fake_etcd_endpoint(world->fakes[i]));
     }
@@ -138,7 +139,8 @@ static void test_the_same_twice_is_one(void **state)
     char twice[96];
     etcd_client *client;
 
-    (void)snprintf(twice, sizeof(twice), "%s,%s", fake_etcd_endpoint(world->fakes[0]), fake_etcd_endpoint(world->fakes[0]));
+    (void)snprintf(twice, sizeof(twice), "%s,%s", fake_etcd_endpoint(world->fakes[0]),
+                   fake_etcd_endpoint(world->fakes[0]));
     client = test_client_open(twice, NULL);
     for (int i = 0; i < 10; i++)
         assert_status(fake_put(client, 10000, &world->err), ETCD_OK, &world->err);
@@ -146,7 +148,8 @@ static void test_the_same_twice_is_one(void **state)
     etcd_client_free(client);
 }
 
-/* ---- the members' own list ------------------------------------------------------------------------------ */
+/* ---- the members' own list ------------------------------------------------------------------------------
+ */
 
 static void members_are(struct world *world, const struct fake_member *members, size_t count)
 {
@@ -158,8 +161,8 @@ static void test_sync_on_request(void **state)
 {
     struct world *world = *state;
     const struct fake_member members[] = {
-        {"a", world->urls[0], false},   {"b", world->urls[1], false},          {"", "http://127.0.0.1:1", false},
-        {"c", world->urls[2], true},    {"d", "nonsense://127.0.0.1", false}, {"e", NULL, false},
+        {"a", world->urls[0], false}, {"b", world->urls[1], false},         {"", "http://127.0.0.1:1", false},
+        {"c", world->urls[2], true},  {"d", "nonsense://127.0.0.1", false}, {"e", NULL, false},
     };
     etcd_client *client = test_client_open(fake_etcd_endpoint(world->fakes[2]), NULL);
     char wanted[128];
@@ -195,7 +198,8 @@ static void test_an_empty_list_changes_nothing(void **state)
 static void test_sync_by_the_clock(void **state)
 {
     struct world *world = *state;
-    const struct fake_member three[] = {{"a", world->urls[0], false}, {"b", world->urls[1], false}, {"c", world->urls[2], false}};
+    const struct fake_member three[] = {
+        {"a", world->urls[0], false}, {"b", world->urls[1], false}, {"c", world->urls[2], false}};
     const struct fake_member two[] = {{"a", world->urls[0], false}, {"b", world->urls[1], false}};
     char wanted[160];
     etcd_client *client = test_client_open(

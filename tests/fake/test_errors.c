@@ -67,9 +67,11 @@ static const struct known {
     {FAILED_PRECONDITION, "etcdserver: lease already exists", ETCD_E_EXISTS, FINAL},
     {FAILED_PRECONDITION, "etcdserver: member ID already exist", ETCD_E_EXISTS, FINAL},
     {FAILED_PRECONDITION, "etcdserver: Peer URLs already exists", ETCD_E_EXISTS, FINAL},
-    {FAILED_PRECONDITION, "etcdserver: re-configuration failed due to not enough started members", ETCD_E_PRECONDITION, LATER},
+    {FAILED_PRECONDITION, "etcdserver: re-configuration failed due to not enough started members",
+     ETCD_E_PRECONDITION, LATER},
     {FAILED_PRECONDITION, "etcdserver: can only promote a learner member", ETCD_E_PRECONDITION, FINAL},
-    {FAILED_PRECONDITION, "etcdserver: can only promote a learner member which is in sync with leader", ETCD_E_PRECONDITION, LATER},
+    {FAILED_PRECONDITION, "etcdserver: can only promote a learner member which is in sync with leader",
+     ETCD_E_PRECONDITION, LATER},
     {FAILED_PRECONDITION, "etcdserver: too many learner members in cluster", ETCD_E_PRECONDITION, FINAL},
     {FAILED_PRECONDITION, "etcdserver: cluster ID mismatch", ETCD_E_CLUSTER_CHANGED, FINAL},
     {FAILED_PRECONDITION, "etcdserver: root user does not exist", ETCD_E_NOT_FOUND, FINAL},
@@ -85,7 +87,8 @@ static const struct known {
     {FAILED_PRECONDITION, "etcdserver: not capable", ETCD_E_UNSUPPORTED, FINAL},
     {FAILED_PRECONDITION, "etcdserver: rpc not supported for learner", ETCD_E_PRECONDITION, REPEAT},
     {FAILED_PRECONDITION, "etcdserver: bad leader transferee", ETCD_E_INVALID_ARGUMENT, FINAL},
-    {FAILED_PRECONDITION, "etcdserver: cluster version not found during downgrade", ETCD_E_PRECONDITION, FINAL},
+    {FAILED_PRECONDITION, "etcdserver: cluster version not found during downgrade", ETCD_E_PRECONDITION,
+     FINAL},
     {FAILED_PRECONDITION, "etcdserver: cluster has a downgrade job in progress", ETCD_E_EXISTS, FINAL},
     {FAILED_PRECONDITION, "etcdserver: no inflight downgrade job", ETCD_E_NOT_FOUND, FINAL},
     {PERMISSION_DENIED, "etcdserver: permission denied", ETCD_E_DENIED, FINAL},
@@ -94,9 +97,12 @@ static const struct known {
     {UNAVAILABLE, "etcdserver: leader changed", ETCD_E_NO_LEADER, MAYBE},
     {UNAVAILABLE, "etcdserver: server stopped", ETCD_E_UNAVAILABLE, MAYBE},
     {UNAVAILABLE, "etcdserver: request timed out", ETCD_E_UNAVAILABLE, MAYBE},
-    {UNAVAILABLE, "etcdserver: request timed out, possibly due to previous leader failure", ETCD_E_UNAVAILABLE, MAYBE},
-    {UNAVAILABLE, "etcdserver: request timed out, possibly due to connection lost", ETCD_E_UNAVAILABLE, MAYBE},
-    {UNAVAILABLE, "etcdserver: request timed out, waiting for the applied index took too long", ETCD_E_UNAVAILABLE, MAYBE},
+    {UNAVAILABLE, "etcdserver: request timed out, possibly due to previous leader failure",
+     ETCD_E_UNAVAILABLE, MAYBE},
+    {UNAVAILABLE, "etcdserver: request timed out, possibly due to connection lost", ETCD_E_UNAVAILABLE,
+     MAYBE},
+    {UNAVAILABLE, "etcdserver: request timed out, waiting for the applied index took too long",
+     ETCD_E_UNAVAILABLE, MAYBE},
     {DATA_LOSS, "etcdserver: corrupt cluster", ETCD_E_CORRUPT, FINAL},
     /* By text, whatever the code: a server of another version or a proxy may use another one. */
     {UNKNOWN, "etcdserver: mvcc: required revision has been compacted", ETCD_E_COMPACTED, FINAL},
@@ -220,9 +226,10 @@ static void test_answers_that_are_not_grpc(void **state)
         int http;
         etcd_status status;
     } cases[] = {
-        {400, ETCD_E_PROTOCOL},   {401, ETCD_E_AUTH},        {403, ETCD_E_DENIED},      {404, ETCD_E_UNSUPPORTED},
-        {429, ETCD_E_UNAVAILABLE}, {502, ETCD_E_UNAVAILABLE}, {503, ETCD_E_UNAVAILABLE}, {504, ETCD_E_UNAVAILABLE},
-        {200, ETCD_E_PROTOCOL},   {418, ETCD_E_PRECONDITION},
+        {400, ETCD_E_PROTOCOL},     {401, ETCD_E_AUTH},        {403, ETCD_E_DENIED},
+        {404, ETCD_E_UNSUPPORTED},  {429, ETCD_E_UNAVAILABLE}, {502, ETCD_E_UNAVAILABLE},
+        {503, ETCD_E_UNAVAILABLE},  {504, ETCD_E_UNAVAILABLE}, {200, ETCD_E_PROTOCOL},
+        {418, ETCD_E_PRECONDITION},
     };
     struct world *world = *state;
 
@@ -245,8 +252,12 @@ static void test_nonsense(void **state)
         enum fake_what what;
         const char *part;
     } cases[] = {
-        {STEP_GARBAGE, "cannot be read"},    {STEP_COMPRESSED, "compressed"},   {STEP_TWICE, "two answers"},
-        {STEP_HALF, "within a message"},     {STEP_NO_TRAILERS, "without a status"}, {STEP_EMPTY, "without an answer"},
+        {STEP_GARBAGE, "cannot be read"},
+        {STEP_COMPRESSED, "compressed"},
+        {STEP_TWICE, "two answers"},
+        {STEP_HALF, "within a message"},
+        {STEP_NO_TRAILERS, "without a status"},
+        {STEP_EMPTY, "without an answer"},
     };
     struct world *world = *state;
 
@@ -269,8 +280,10 @@ static void test_messages_are_text(void **state)
     struct world *world = *state;
     char huge[2001];
 
-    fake_etcd_next(world->fake, "Put", &(struct fake_step){.what = STEP_STATUS, .code = FAILED_PRECONDITION,
-                                                           .message = "a%0Ab%1B[31mc%00d%FFe%s%n%"});
+    fake_etcd_next(world->fake, "Put",
+                   &(struct fake_step){.what = STEP_STATUS,
+                                       .code = FAILED_PRECONDITION,
+                                       .message = "a%0Ab%1B[31mc%00d%FFe%s%n%"});
     assert_status(fake_put(world->client, 5000, &world->err), ETCD_E_PRECONDITION, &world->err);
     for (const char *c = world->err.message; *c != '\0'; c++)
         assert_true((unsigned char)*c >= 0x20 && (unsigned char)*c != 0x7f);
@@ -278,7 +291,8 @@ static void test_messages_are_text(void **state)
     huge[sizeof(huge) - 1] = '\0';
     for (size_t i = 3; i + 6 < sizeof(huge); i += 6)
         memcpy(huge + i, "%C3%A4", 6); /* an umlaut, cut somewhere */
-    fake_etcd_next(world->fake, "Put", &(struct fake_step){.what = STEP_STATUS, .code = FAILED_PRECONDITION, .message = huge});
+    fake_etcd_next(world->fake, "Put",
+                   &(struct fake_step){.what = STEP_STATUS, .code = FAILED_PRECONDITION, .message = huge});
     assert_status(fake_put(world->client, 5000, &world->err), ETCD_E_PRECONDITION, &world->err);
     assert_in_range(strlen(world->err.message), 100, ETCD_ERROR_MESSAGE_SIZE - 1);
     for (const unsigned char *c = (const unsigned char *)world->err.message; *c != '\0'; c++) {
@@ -288,7 +302,8 @@ static void test_messages_are_text(void **state)
     /* No message at all, and nobody who wants one. */
     fake_etcd_next(world->fake, "Put", &(struct fake_step){.what = STEP_STATUS, .code = FAILED_PRECONDITION});
     assert_status(fake_put(world->client, 5000, &world->err), ETCD_E_PRECONDITION, &world->err);
-    fake_etcd_next(world->fake, "Put", &(struct fake_step){.what = STEP_STATUS, .code = NOT_FOUND, .message = "x"});
+    fake_etcd_next(world->fake, "Put",
+                   &(struct fake_step){.what = STEP_STATUS, .code = NOT_FOUND, .message = "x"});
     assert_status(fake_put(world->client, 5000, NULL), ETCD_E_NOT_FOUND, NULL);
 }
 
@@ -303,8 +318,10 @@ static void test_byte_by_byte(void **state)
     assert_int_equal(etcd_get_result_count(result), 1);
     assert_string_equal(etcd_get_result_kv(result, 0)->value.data, "v");
     etcd_get_result_free(result);
-    fake_etcd_next(world->fake, "Put", &(struct fake_step){.what = STEP_STATUS_LATE, .code = PERMISSION_DENIED,
-                                                           .message = "etcdserver: permission denied"});
+    fake_etcd_next(world->fake, "Put",
+                   &(struct fake_step){.what = STEP_STATUS_LATE,
+                                       .code = PERMISSION_DENIED,
+                                       .message = "etcdserver: permission denied"});
     assert_status(fake_put(world->client, 10000, &world->err), ETCD_E_DENIED, &world->err);
 }
 
@@ -313,8 +330,12 @@ static void test_byte_by_byte(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_writes),   TEST(test_reads),             TEST(test_answers_that_are_not_grpc),
-        TEST(test_nonsense), TEST(test_messages_are_text), TEST(test_byte_by_byte),
+        TEST(test_writes),
+        TEST(test_reads),
+        TEST(test_answers_that_are_not_grpc),
+        TEST(test_nonsense),
+        TEST(test_messages_are_text),
+        TEST(test_byte_by_byte),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A forked child: its copy of a client answers and can be freed; the parent's goes on as if nothing had been. */
+/* A forked child: its copy of a client answers and can be freed; the parent's goes on as if nothing had been.
+ */
 #include "support/fake_client.h"
 
 #include <stdio.h>
@@ -8,12 +9,12 @@
 #include <unistd.h>
 
 /* The first check that does not hold ends the child with its line. */
-#define CHILD(condition)                                                     \
-    do {                                                                     \
-        if (!(condition)) {                                                  \
-            (void)fprintf(stderr, "line %d: %s\n", __LINE__, #condition);    \
-            _exit(1);                                                        \
-        }                                                                    \
+#define CHILD(condition)                                                  \
+    do {                                                                  \
+        if (!(condition)) {                                               \
+            (void)fprintf(stderr, "line %d: %s\n", __LINE__, #condition); \
+            _exit(1);                                                     \
+        }                                                                 \
     } while (false)
 
 static void count_it(etcd_op *op, void *user_data)
@@ -62,7 +63,8 @@ static void test_a_child(void **state)
     assert_status(fake_put(client, 5000, &err), ETCD_OK, &err);
     fds++; /* the fake's end of the connection */
     fake_etcd_next(fake, "Range", &(struct fake_step){.delay_ms = 500});
-    assert_status(etcd_get_async(client, etcd_cstr("k"), NULL, count_it, &callbacks, &pending, &err), ETCD_OK, &err);
+    assert_status(etcd_get_async(client, etcd_cstr("k"), NULL, count_it, &callbacks, &pending, &err), ETCD_OK,
+                  &err);
     fake_await_calls(client, fake, "Range", 1);
     pid = fork();
     if (pid == 0)

@@ -18,7 +18,8 @@ static size_t list_threads(long *ids)
     size_t count = 0;
 
     assert_non_null(dir);
-    for (const struct dirent *entry = readdir(dir); entry != NULL && count < MAX_THREADS; entry = readdir(dir)) {
+    for (const struct dirent *entry = readdir(dir); entry != NULL && count < MAX_THREADS;
+         entry = readdir(dir)) {
         if (entry->d_name[0] != '.')
             ids[count++] = strtol(entry->d_name, NULL, 10);
     }

@@ -26,8 +26,10 @@ static void write_and_read(struct worker *worker, unsigned call)
 
     (void)snprintf(key, sizeof(key), "key-%u", worker->number);
     (void)snprintf(value, sizeof(value), "%u.%u", worker->number, call);
-    if (etcd_put(worker->client, etcd_cstr(key), etcd_cstr(value), ETCD_PUT_OPTS(.timeout_ms = 60000), NULL, &err) != ETCD_OK ||
-        etcd_get(worker->client, etcd_cstr(key), ETCD_GET_OPTS(.timeout_ms = 60000), &result, &err) != ETCD_OK) {
+    if (etcd_put(worker->client, etcd_cstr(key), etcd_cstr(value), ETCD_PUT_OPTS(.timeout_ms = 60000), NULL,
+                 &err) != ETCD_OK ||
+        etcd_get(worker->client, etcd_cstr(key), ETCD_GET_OPTS(.timeout_ms = 60000), &result, &err) !=
+            ETCD_OK) {
         worker->wrong++;
         return;
     }
@@ -82,7 +84,8 @@ static void test_calls_in_parallel(void **state)
     fake_etcd_always(fake, "Range", &(struct fake_step){.delay_ms = 20});
     for (int round = 0; round < 10; round++) {
         for (size_t i = 0; i < IN_FLIGHT; i++)
-            assert_status(etcd_get_async(client, etcd_cstr("k"), NULL, NULL, NULL, &ops[i], &err), ETCD_OK, &err);
+            assert_status(etcd_get_async(client, etcd_cstr("k"), NULL, NULL, NULL, &ops[i], &err), ETCD_OK,
+                          &err);
         for (size_t i = IN_FLIGHT; i-- > 0;) {
             assert_status(etcd_op_wait(ops[i], 20000, &err), ETCD_OK, &err);
             assert_status(etcd_get_take(ops[i], NULL, &err), ETCD_OK, &err);

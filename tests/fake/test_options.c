@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Options: defaults, every check with the argument and the value in its message, deep copies, the text that shows them. */
+/* Options: defaults, every check with the argument and the value in its message, deep copies, the text that
+ * shows them. */
 #include "support/fake_client.h"
 
 #include "support/matrix.h"
@@ -7,13 +8,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char long_name[] = "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567"
-                                "8901234567890123456789012345678901234567890123456789012345678901234567890123456789012345"
-                                "678901234567890123456789012345678901234567890123456789012345678901234567890123456789";
+static const char long_name[] =
+    "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567"
+    "8901234567890123456789012345678901234567890123456789012345678901234567890123456789012345"
+    "678901234567890123456789012345678901234567890123456789012345678901234567890123456789";
 
 /* ---- mistakes ------------------------------------------------------------------------------------------ */
 
-#define OPTS(...) {.size = sizeof(etcd_client_opts), __VA_ARGS__}
+#define OPTS(...)                                     \
+    {                                                 \
+        .size = sizeof(etcd_client_opts), __VA_ARGS__ \
+    }
 
 static void test_every_mistake_is_named(void **state)
 {
@@ -32,7 +37,8 @@ static void test_every_mistake_is_named(void **state)
         {OPTS(.endpoints = ETCD_LIST("a:65536")), ETCD_E_INVALID_ARGUMENT, "endpoints[0]", "a:65536"},
         {OPTS(.endpoints = ETCD_LIST("a:abc")), ETCD_E_INVALID_ARGUMENT, "endpoints[0]", "a:abc"},
         {OPTS(.endpoints = ETCD_LIST("a b:1")), ETCD_E_INVALID_ARGUMENT, "endpoints[0]", "a b:1"},
-        {OPTS(.endpoints = ETCD_LIST("ok:1", "ok:2", "ftp://x")), ETCD_E_INVALID_ARGUMENT, "endpoints[2]", "ftp"},
+        {OPTS(.endpoints = ETCD_LIST("ok:1", "ok:2", "ftp://x")), ETCD_E_INVALID_ARGUMENT, "endpoints[2]",
+         "ftp"},
         {OPTS(.endpoints = ETCD_LIST("http://bob:hush@a:1")), ETCD_E_INVALID_ARGUMENT, "endpoints[0]", ""},
         {OPTS(.dial_timeout_ms = -1), ETCD_E_INVALID_ARGUMENT, "dial_timeout_ms", "-1"},
         {OPTS(.timeout_ms = -2), ETCD_E_INVALID_ARGUMENT, "timeout_ms", "-2"},
@@ -40,22 +46,27 @@ static void test_every_mistake_is_named(void **state)
         {OPTS(.keepalive_time_ms = -4), ETCD_E_INVALID_ARGUMENT, "keepalive_time_ms", "-4"},
         {OPTS(.keepalive_time_ms = 9999), ETCD_E_INVALID_ARGUMENT, "keepalive_time_ms", "9999"},
         {OPTS(.keepalive_timeout_ms = -5), ETCD_E_INVALID_ARGUMENT, "keepalive_timeout_ms", "-5"},
-        {OPTS(.max_send_bytes = 10, .max_recv_bytes = 9), ETCD_E_INVALID_ARGUMENT, "max_send_bytes is 10", "9"},
+        {OPTS(.max_send_bytes = 10, .max_recv_bytes = 9), ETCD_E_INVALID_ARGUMENT, "max_send_bytes is 10",
+         "9"},
         {OPTS(.max_send_bytes = (size_t)5 << 30), ETCD_E_INVALID_ARGUMENT, "max_send_bytes", "5368709120"},
         {OPTS(.max_recv_bytes = (size_t)5 << 30), ETCD_E_INVALID_ARGUMENT, "max_recv_bytes", "5368709120"},
         {OPTS(.username = "bob"), ETCD_E_INVALID_ARGUMENT, "username", "password"},
-        {OPTS(.password = {"hush", ETCD_SECRET_KIND_TEXT, 0}), ETCD_E_INVALID_ARGUMENT, "password", "username"},
-        {OPTS(.username = "bob", .password = {"hush", (etcd_secret_kind)9, 0}), ETCD_E_INVALID_ARGUMENT, "password", "9"},
-        {OPTS(.username = "bob", .password = {NULL, ETCD_SECRET_KIND_TEXT, 0}), ETCD_E_INVALID_ARGUMENT, "password", "NULL"},
-        {OPTS(.username = "bob", .password = {"", ETCD_SECRET_KIND_TEXT, 0}), ETCD_E_INVALID_ARGUMENT, "password", "empty"},
-        {OPTS(.username = "bob", .password = {"ETCDC_TEST_UNSET", ETCD_SECRET_KIND_ENV, 0}), ETCD_E_INVALID_ARGUMENT,
-         "ETCDC_TEST_UNSET", "not set"},
-        {OPTS(.username = "bob", .password = {"ETCDC_TEST_EMPTY", ETCD_SECRET_KIND_ENV, 0}), ETCD_E_INVALID_ARGUMENT,
-         "ETCDC_TEST_EMPTY", "empty"},
+        {OPTS(.password = {"hush", ETCD_SECRET_KIND_TEXT, 0}), ETCD_E_INVALID_ARGUMENT, "password",
+         "username"},
+        {OPTS(.username = "bob", .password = {"hush", (etcd_secret_kind)9, 0}), ETCD_E_INVALID_ARGUMENT,
+         "password", "9"},
+        {OPTS(.username = "bob", .password = {NULL, ETCD_SECRET_KIND_TEXT, 0}), ETCD_E_INVALID_ARGUMENT,
+         "password", "NULL"},
+        {OPTS(.username = "bob", .password = {"", ETCD_SECRET_KIND_TEXT, 0}), ETCD_E_INVALID_ARGUMENT,
+         "password", "empty"},
+        {OPTS(.username = "bob", .password = {"ETCDC_TEST_UNSET", ETCD_SECRET_KIND_ENV, 0}),
+         ETCD_E_INVALID_ARGUMENT, "ETCDC_TEST_UNSET", "not set"},
+        {OPTS(.username = "bob", .password = {"ETCDC_TEST_EMPTY", ETCD_SECRET_KIND_ENV, 0}),
+         ETCD_E_INVALID_ARGUMENT, "ETCDC_TEST_EMPTY", "empty"},
         {OPTS(.username = "bob", .password = {"/nonexistent/hush", ETCD_SECRET_KIND_FILE, 0}), ETCD_E_IO,
          "/nonexistent/hush", "No such file"},
-        {OPTS(.username = "bob", .password = {"/dev/null", ETCD_SECRET_KIND_FILE, 0}), ETCD_E_INVALID_ARGUMENT, "/dev/null",
-         "empty"},
+        {OPTS(.username = "bob", .password = {"/dev/null", ETCD_SECRET_KIND_FILE, 0}),
+         ETCD_E_INVALID_ARGUMENT, "/dev/null", "empty"},
         {OPTS(.tls = ETCD_TLS_OPTS(.cert_file = "c.pem")), ETCD_E_INVALID_ARGUMENT, "cert_file", "key_file"},
         {OPTS(.tls = ETCD_TLS_OPTS(.key_file = "k.pem")), ETCD_E_INVALID_ARGUMENT, "key_file", "cert_file"},
         {OPTS(.tls = ETCD_TLS_OPTS(.ca_file = "/nonexistent/ca.pem")), ETCD_E_IO, "/nonexistent/ca.pem", ""},
@@ -178,7 +189,8 @@ static char *copy(const char *text)
 /* The options may be overwritten and freed as soon as the client is open. */
 static void test_deep_copies(void **state)
 {
-    char *name = copy("orders"), *a = copy("192.0.2.1:2379"), *b = copy("[2001:db8::1]"), *user = copy("alice");
+    char *name = copy("orders"), *a = copy("192.0.2.1:2379"), *b = copy("[2001:db8::1]"),
+         *user = copy("alice");
     char *password = copy("hush"), *server = copy("etcd.example");
     const char *list[] = {a, b, NULL};
     etcd_tls_opts tls = ETCD_TLS_OPTS_INIT;
@@ -232,7 +244,8 @@ static void test_deep_copies(void **state)
                              "tls.server_name: etcd.example\n"
                              "tls.insecure_skip_verify: true\n"
                              "drive: thread\n");
-    assert_int_equal(etcd_client_endpoints(client, text, sizeof(text)), strlen("192.0.2.1:2379,[2001:db8::1]:2379"));
+    assert_int_equal(etcd_client_endpoints(client, text, sizeof(text)),
+                     strlen("192.0.2.1:2379,[2001:db8::1]:2379"));
     assert_string_equal(text, "192.0.2.1:2379,[2001:db8::1]:2379");
     etcd_client_free(client);
 }
@@ -250,7 +263,8 @@ static void test_no_credentials_no_login(void **state)
     fake_etcd_free(fake);
 }
 
-/* ---- options of calls ----------------------------------------------------------------------------------- */
+/* ---- options of calls -----------------------------------------------------------------------------------
+ */
 
 static void assert_refused(etcd_status st, const etcd_error *err, const char *part)
 {
@@ -272,18 +286,23 @@ static void test_arguments_of_calls(void **state)
     assert_refused(etcd_put(client, none, v, NULL, NULL, &err), &err, "put: key is empty");
     assert_refused(etcd_put(client, wild, v, NULL, NULL, &err), &err, "put: key has 5 bytes but no data");
     assert_refused(etcd_put(client, k, wild, NULL, NULL, &err), &err, "put: value has 5 bytes but no data");
-    assert_refused(etcd_put(client, k, v, ETCD_PUT_OPTS(.ignore_value = true), NULL, &err), &err, "ignore_value");
-    assert_refused(etcd_put(client, k, v, ETCD_PUT_OPTS(.ignore_lease = true, .lease_id = 0x1f), NULL, &err), &err,
-                   "lease_id is 1f");
-    assert_refused(etcd_put(client, k, v, ETCD_PUT_OPTS(.timeout_ms = -7), NULL, &err), &err, "timeout_ms is -7");
+    assert_refused(etcd_put(client, k, v, ETCD_PUT_OPTS(.ignore_value = true), NULL, &err), &err,
+                   "ignore_value");
+    assert_refused(etcd_put(client, k, v, ETCD_PUT_OPTS(.ignore_lease = true, .lease_id = 0x1f), NULL, &err),
+                   &err, "lease_id is 1f");
+    assert_refused(etcd_put(client, k, v, ETCD_PUT_OPTS(.timeout_ms = -7), NULL, &err), &err,
+                   "timeout_ms is -7");
     put_opts.size = 1;
     assert_refused(etcd_put(client, k, v, &put_opts, NULL, &err), &err, "put options were not initialised");
     assert_refused(etcd_get(client, none, NULL, NULL, &err), &err, "get: key is empty");
     assert_refused(etcd_get(client, wild, NULL, NULL, &err), &err, "get: key has 5 bytes");
-    assert_refused(etcd_get(client, k, ETCD_GET_OPTS(.range_end = {NULL, 3}), NULL, &err), &err, "range_end has 3 bytes");
-    assert_refused(etcd_get(client, k, ETCD_GET_OPTS(.prefix = true, .from_key = true), NULL, &err), &err, "only one of");
-    assert_refused(etcd_get(client, k, ETCD_GET_OPTS(.prefix = true, .range_end = etcd_cstr("z")), NULL, &err), &err,
+    assert_refused(etcd_get(client, k, ETCD_GET_OPTS(.range_end = {NULL, 3}), NULL, &err), &err,
+                   "range_end has 3 bytes");
+    assert_refused(etcd_get(client, k, ETCD_GET_OPTS(.prefix = true, .from_key = true), NULL, &err), &err,
                    "only one of");
+    assert_refused(
+        etcd_get(client, k, ETCD_GET_OPTS(.prefix = true, .range_end = etcd_cstr("z")), NULL, &err), &err,
+        "only one of");
     assert_refused(etcd_get(client, k, ETCD_GET_OPTS(.limit = -1), NULL, &err), &err, "limit is -1");
     assert_refused(etcd_get(client, k, ETCD_GET_OPTS(.revision = -2), NULL, &err), &err, "revision is -2");
     assert_refused(etcd_get(client, k, ETCD_GET_OPTS(.max_create_revision = -3), NULL, &err), &err,
@@ -293,8 +312,8 @@ static void test_arguments_of_calls(void **state)
     assert_refused(etcd_get(client, k, ETCD_GET_OPTS(.sort_order = (etcd_sort_order)3), NULL, &err), &err,
                    "sort_order is 3");
     assert_refused(etcd_delete(client, none, NULL, NULL, &err), &err, "delete: key is empty");
-    assert_refused(etcd_delete(client, k, ETCD_DELETE_OPTS(.prefix = true, .from_key = true), NULL, &err), &err,
-                   "only one of");
+    assert_refused(etcd_delete(client, k, ETCD_DELETE_OPTS(.prefix = true, .from_key = true), NULL, &err),
+                   &err, "only one of");
     assert_refused(etcd_compact(client, 0, NULL, &err), &err, "revision is 0");
     assert_refused(etcd_compact(client, -9, NULL, &err), &err, "revision is -9");
     assert_status(etcd_txn_commit(client, NULL, NULL, NULL, &err), ETCD_E_NO_MEMORY, &err);
@@ -369,9 +388,12 @@ static void test_mistakes_in_transactions(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_mistake_is_named),  cmocka_unit_test(test_option_structs),
-        cmocka_unit_test(test_defaults),                cmocka_unit_test(test_deep_copies),
-        cmocka_unit_test(test_no_credentials_no_login), cmocka_unit_test(test_arguments_of_calls),
+        cmocka_unit_test(test_every_mistake_is_named),
+        cmocka_unit_test(test_option_structs),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_deep_copies),
+        cmocka_unit_test(test_no_credentials_no_login),
+        cmocka_unit_test(test_arguments_of_calls),
         cmocka_unit_test(test_mistakes_in_transactions),
     };
 

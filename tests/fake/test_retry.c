@@ -76,7 +76,8 @@ static void test_a_definite_answer_is_not_repeated(void **state)
 {
     struct world *world = *state;
 
-    next(world, "Range", (struct fake_step){.what = STEP_STATUS, .code = CODE_FAILED_PRECONDITION, .message = "no"});
+    next(world, "Range",
+         (struct fake_step){.what = STEP_STATUS, .code = CODE_FAILED_PRECONDITION, .message = "no"});
     assert_status(fake_get(world->client, 10000, &world->err), ETCD_E_PRECONDITION, &world->err);
     assert_int_equal(fake_etcd_calls(world->fake, "Range"), 1);
     assert_int_equal(world->err.flags & ETCD_ERROR_RETRYABLE, 0);
@@ -88,7 +89,8 @@ static void test_attempts_are_spaced(void **state)
     struct world *world = *state;
 
     fake_etcd_always(world->fake, "Range",
-                     &(struct fake_step){.what = STEP_STATUS, .code = CODE_UNAVAILABLE, .message = "etcdserver: no leader"});
+                     &(struct fake_step){
+                         .what = STEP_STATUS, .code = CODE_UNAVAILABLE, .message = "etcdserver: no leader"});
     assert_status(fake_get(world->client, 1000, &world->err), ETCD_E_DEADLINE, &world->err);
     assert_has_text(world->err.message, "no leader");
     assert_int_equal(world->err.flags & ETCD_ERROR_RETRYABLE, ETCD_ERROR_RETRYABLE);
@@ -111,11 +113,21 @@ static void test_a_write_is_not_repeated_when_it_may_have_been_done(void **state
         {{.what = STEP_NOISE}, ETCD_E_UNAVAILABLE, 0},
         {{.what = STEP_HTTP, .code = 503}, ETCD_E_UNAVAILABLE, 0},
         {{.what = STEP_STATUS, .code = CODE_CANCELLED, .message = "context canceled"}, ETCD_E_UNAVAILABLE, 0},
-        {{.what = STEP_STATUS, .code = CODE_DEADLINE_EXCEEDED, .message = "context deadline exceeded"}, ETCD_E_DEADLINE, 0},
-        {{.what = STEP_STATUS, .code = CODE_UNAVAILABLE, .message = "etcdserver: leader changed"}, ETCD_E_NO_LEADER, 0},
-        {{.what = STEP_STATUS, .code = CODE_UNAVAILABLE, .message = "etcdserver: request timed out"}, ETCD_E_UNAVAILABLE, 0},
-        {{.what = STEP_STATUS, .code = CODE_UNAVAILABLE, .message = "etcdserver: server stopped"}, ETCD_E_UNAVAILABLE, 0},
-        {{.what = STEP_STATUS, .code = CODE_UNAVAILABLE, .message = "something a proxy says"}, ETCD_E_UNAVAILABLE, 0},
+        {{.what = STEP_STATUS, .code = CODE_DEADLINE_EXCEEDED, .message = "context deadline exceeded"},
+         ETCD_E_DEADLINE,
+         0},
+        {{.what = STEP_STATUS, .code = CODE_UNAVAILABLE, .message = "etcdserver: leader changed"},
+         ETCD_E_NO_LEADER,
+         0},
+        {{.what = STEP_STATUS, .code = CODE_UNAVAILABLE, .message = "etcdserver: request timed out"},
+         ETCD_E_UNAVAILABLE,
+         0},
+        {{.what = STEP_STATUS, .code = CODE_UNAVAILABLE, .message = "etcdserver: server stopped"},
+         ETCD_E_UNAVAILABLE,
+         0},
+        {{.what = STEP_STATUS, .code = CODE_UNAVAILABLE, .message = "something a proxy says"},
+         ETCD_E_UNAVAILABLE,
+         0},
         {{.what = STEP_GARBAGE}, ETCD_E_PROTOCOL, 0},
         {{.what = STEP_COMPRESSED}, ETCD_E_PROTOCOL, 1},
         {{.what = STEP_HALF}, ETCD_E_PROTOCOL, 1},
@@ -145,7 +157,9 @@ static void test_a_write_is_repeated_when_it_was_refused_unprocessed(void **stat
         {.what = STEP_REFUSE},
         {.what = STEP_GOAWAY},
         {.what = STEP_STATUS, .code = CODE_UNAVAILABLE, .message = "etcdserver: no leader"},
-        {.what = STEP_STATUS, .code = CODE_FAILED_PRECONDITION, .message = "etcdserver: rpc not supported for learner"},
+        {.what = STEP_STATUS,
+         .code = CODE_FAILED_PRECONDITION,
+         .message = "etcdserver: rpc not supported for learner"},
     };
     struct world *world = *state;
 
@@ -191,11 +205,13 @@ static void test_other_writes_are_treated_alike(void **state)
 
     etcd_txn_put(txn, ETCD_TXN_THEN, etcd_cstr("k"), etcd_cstr("v"), NULL);
     next(world, "Txn", (struct fake_step){.what = STEP_DO_AND_CUT});
-    assert_status(etcd_txn_commit(world->client, txn, NULL, NULL, &world->err), ETCD_E_UNAVAILABLE, &world->err);
+    assert_status(etcd_txn_commit(world->client, txn, NULL, NULL, &world->err), ETCD_E_UNAVAILABLE,
+                  &world->err);
     assert_true((world->err.flags & ETCD_ERROR_MAYBE_APPLIED) != 0);
     assert_int_equal(fake_etcd_calls(world->fake, "Txn"), 1);
     next(world, "DeleteRange", (struct fake_step){.what = STEP_CUT});
-    assert_status(etcd_delete(world->client, etcd_cstr("k"), NULL, NULL, &world->err), ETCD_E_UNAVAILABLE, &world->err);
+    assert_status(etcd_delete(world->client, etcd_cstr("k"), NULL, NULL, &world->err), ETCD_E_UNAVAILABLE,
+                  &world->err);
     assert_true((world->err.flags & ETCD_ERROR_MAYBE_APPLIED) != 0);
     assert_int_equal(fake_etcd_calls(world->fake, "DeleteRange"), 1);
     next(world, "Compact", (struct fake_step){.what = STEP_CUT});
@@ -228,7 +244,8 @@ static void test_fail_fast_does_not_wait(void **state)
                   ETCD_E_UNAVAILABLE, &world->err);
     assert_true(test_now_ms() - begin < 10000);
     assert_has_text(world->err.message, "refused");
-    assert_int_equal(world->err.flags & (ETCD_ERROR_RETRYABLE | ETCD_ERROR_MAYBE_APPLIED), ETCD_ERROR_RETRYABLE);
+    assert_int_equal(world->err.flags & (ETCD_ERROR_RETRYABLE | ETCD_ERROR_MAYBE_APPLIED),
+                     ETCD_ERROR_RETRYABLE);
 }
 
 /* ---- several endpoints -------------------------------------------------------------------------------- */
@@ -246,7 +263,8 @@ static int set_up_pair(void **state)
 
     pair->a = fake_etcd_start();
     pair->b = fake_etcd_start();
-    (void)snprintf(endpoints, sizeof(endpoints), "%s,%s", fake_etcd_endpoint(pair->a), fake_etcd_endpoint(pair->b));
+    (void)snprintf(endpoints, sizeof(endpoints), "%s,%s", fake_etcd_endpoint(pair->a),
+                   fake_etcd_endpoint(pair->b));
     pair->client = test_client_open(endpoints, NULL);
     *state = pair;
     return 0;
@@ -266,7 +284,8 @@ static int tear_down_pair(void **state)
 /* Until both are connected, so that there is a choice. */
 static void connect_both(struct pair *pair)
 {
-    for (int i = 0; i < 100 && (fake_etcd_calls(pair->a, NULL) == 0 || fake_etcd_calls(pair->b, NULL) == 0); i++)
+    for (int i = 0; i < 100 && (fake_etcd_calls(pair->a, NULL) == 0 || fake_etcd_calls(pair->b, NULL) == 0);
+         i++)
         assert_status(fake_get(pair->client, 10000, &pair->err), ETCD_OK, &pair->err);
     assert_true(fake_etcd_calls(pair->a, NULL) > 0);
     assert_true(fake_etcd_calls(pair->b, NULL) > 0);
@@ -275,7 +294,8 @@ static void connect_both(struct pair *pair)
 static void test_a_read_goes_elsewhere(void **state)
 {
     struct pair *pair = *state;
-    const struct fake_step no_leader = {.what = STEP_STATUS, .code = CODE_UNAVAILABLE, .message = "etcdserver: no leader"};
+    const struct fake_step no_leader = {
+        .what = STEP_STATUS, .code = CODE_UNAVAILABLE, .message = "etcdserver: no leader"};
     size_t refused;
 
     connect_both(pair);
@@ -290,7 +310,8 @@ static void test_a_read_goes_elsewhere(void **state)
 static void test_a_write_without_a_leader_goes_elsewhere(void **state)
 {
     struct pair *pair = *state;
-    const struct fake_step no_leader = {.what = STEP_STATUS, .code = CODE_UNAVAILABLE, .message = "etcdserver: no leader"};
+    const struct fake_step no_leader = {
+        .what = STEP_STATUS, .code = CODE_UNAVAILABLE, .message = "etcdserver: no leader"};
 
     connect_both(pair);
     fake_etcd_always(pair->a, "Put", &no_leader);
@@ -316,7 +337,8 @@ static void test_a_silent_member_is_gone_around(void **state)
 static void test_a_silent_member_and_a_refusing_one(void **state)
 {
     struct pair *pair = *state;
-    const struct fake_step no_leader = {.what = STEP_STATUS, .code = CODE_UNAVAILABLE, .message = "etcdserver: no leader"};
+    const struct fake_step no_leader = {
+        .what = STEP_STATUS, .code = CODE_UNAVAILABLE, .message = "etcdserver: no leader"};
 
     connect_both(pair);
     fake_etcd_always(pair->a, "Range", &(struct fake_step){.what = STEP_SILENT});

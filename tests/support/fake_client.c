@@ -69,7 +69,8 @@ void fake_await_count(etcd_client *client, const volatile size_t *number, size_t
 
 etcd_status fake_put(etcd_client *client, int64_t timeout_ms, etcd_error *err)
 {
-    return etcd_put(client, etcd_cstr("k"), etcd_cstr("v"), ETCD_PUT_OPTS(.timeout_ms = timeout_ms), NULL, err);
+    return etcd_put(client, etcd_cstr("k"), etcd_cstr("v"), ETCD_PUT_OPTS(.timeout_ms = timeout_ms), NULL,
+                    err);
 }
 
 etcd_status fake_get(etcd_client *client, int64_t timeout_ms, etcd_error *err)

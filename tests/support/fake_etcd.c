@@ -22,7 +22,8 @@ static void unlock(struct fake_etcd *fake)
     (void)pthread_mutex_unlock(&fake->mutex);
 }
 
-/* ---- methods -------------------------------------------------------------------------------------------- */
+/* ---- methods --------------------------------------------------------------------------------------------
+ */
 
 static struct fake_method *method_of(struct fake_etcd *fake, const char *name)
 {
@@ -63,13 +64,15 @@ static struct fake_step next_step(struct fake_method *method)
     return method->next[method->next_pos++];
 }
 
-/* ---- answers -------------------------------------------------------------------------------------------- */
+/* ---- answers --------------------------------------------------------------------------------------------
+ */
 
 static struct fake_answer_bytes carry_out(struct fake_line *line, struct fake_method *method,
-                                          const struct h2_server_stream *stream, const uint8_t *data, size_t len)
+                                          const struct h2_server_stream *stream, const uint8_t *data,
+                                          size_t len)
 {
-    struct fake_answer_bytes answer =
-        fake_store_call(line->fake->store, method->name, h2_server_field(stream, "token"), data, len);
+    struct fake_answer_bytes answer = fake_store_call(line->fake->store, method->name,
+                                                      h2_server_field(stream, "token"), data, len);
 
     if (answer.code == 0)
         method->done++;
@@ -83,10 +86,11 @@ static void answer_whole(struct h2_server_stream *stream, const struct fake_answ
     h2_reply_status(stream, answer->code, answer->message);
 }
 
-static void answer_framed(struct h2_server_stream *stream, uint8_t flag, const void *data, size_t len, size_t claimed)
+static void answer_framed(struct h2_server_stream *stream, uint8_t flag, const void *data, size_t len,
+                          size_t claimed)
 {
-    const uint8_t header[] = {flag, (uint8_t)(claimed >> 24), (uint8_t)(claimed >> 16), (uint8_t)(claimed >> 8),
-                              (uint8_t)claimed};
+    const uint8_t header[] = {flag, (uint8_t)(claimed >> 24), (uint8_t)(claimed >> 16),
+                              (uint8_t)(claimed >> 8), (uint8_t)claimed};
 
     h2_reply_data(stream, header, sizeof(header), false);
     h2_reply_data(stream, data, len, false);
@@ -210,8 +214,9 @@ static void run_step(struct fake_line *line, struct h2_server_stream *stream, st
     free(answer.data);
 }
 
-static void add_later(struct fake_line *line, const struct h2_server_stream *stream, struct fake_method *method,
-                      const struct fake_step *step, const uint8_t *data, size_t len)
+static void add_later(struct fake_line *line, const struct h2_server_stream *stream,
+                      struct fake_method *method, const struct fake_step *step, const uint8_t *data,
+                      size_t len)
 {
     struct fake_etcd *fake = line->fake;
     struct fake_later *later = must(calloc(1, sizeof(*later)));
@@ -251,7 +256,8 @@ static void on_message(struct h2_server_stream *stream, const uint8_t *data, siz
 
 static const struct h2_server_ops server_ops = {.on_message = on_message};
 
-/* ---- lines ---------------------------------------------------------------------------------------------- */
+/* ---- lines ----------------------------------------------------------------------------------------------
+ */
 
 struct fake_etcd *fake_core_new(void)
 {
@@ -343,7 +349,8 @@ int64_t fake_core_next_ms(const struct fake_etcd *fake)
     return next_ms;
 }
 
-/* ---- for tests ------------------------------------------------------------------------------------------ */
+/* ---- for tests ------------------------------------------------------------------------------------------
+ */
 
 void fake_etcd_free(struct fake_etcd *fake)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A scripted etcd. Left alone it answers from a small store (fake_store.h); each method can be told to do something else
- * with its next request, or with every one. On a real loopback socket it runs in a thread of its own, so that a test reads
- * from top to bottom:
+ * A scripted etcd. Left alone it answers from a small store (fake_store.h); each method can be told to do
+ * something else with its next request, or with every one. On a real loopback socket it runs in a thread of
+ * its own, so that a test reads from top to bottom:
  *
  *   struct fake_etcd *fake = fake_etcd_start();
  *   etcd_client *client = test_client_open(fake_etcd_endpoint(fake), NULL);
@@ -10,8 +10,8 @@
  *   assert_int_equal(etcd_put(...), ETCD_E_UNAVAILABLE);
  *   assert_int_equal(fake_etcd_calls(fake, "Put"), 1);
  *
- * The same server answers inside fake_env.h's network: fake_etcd_attach(). Methods go by their last name ("Range").
- * Every function may be called by any thread.
+ * The same server answers inside fake_env.h's network: fake_etcd_attach(). Methods go by their last name
+ * ("Range"). Every function may be called by any thread.
  */
 #ifndef TESTS_SUPPORT_FAKE_ETCD_H
 #define TESTS_SUPPORT_FAKE_ETCD_H
@@ -32,17 +32,17 @@ enum fake_what {
     STEP_REFUSE,      /* RST_STREAM REFUSED_STREAM */
     STEP_RESET,       /* RST_STREAM with `code` */
     STEP_DO_AND_RESET,
-    STEP_GOAWAY,      /* GOAWAY that leaves this request out */
+    STEP_GOAWAY,        /* GOAWAY that leaves this request out */
     STEP_DO_AND_GOAWAY, /* answers, and takes no more requests on this connection */
-    STEP_COMPRESSED,  /* the answer's frame says "compressed" */
-    STEP_GARBAGE,     /* a message that is no protobuf */
-    STEP_NOISE,       /* bytes that are no HTTP/2 */
-    STEP_HUGE,        /* a pair with a value of `size` bytes */
-    STEP_NO_TRAILERS, /* the answer, and the stream's end without a status */
-    STEP_EMPTY,       /* status 0 without an answer */
-    STEP_TWICE,       /* two answers */
-    STEP_HALF,        /* half an answer, status 0 */
-    STEP_HTTP,        /* HTTP status `code`, as a proxy does */
+    STEP_COMPRESSED,    /* the answer's frame says "compressed" */
+    STEP_GARBAGE,       /* a message that is no protobuf */
+    STEP_NOISE,         /* bytes that are no HTTP/2 */
+    STEP_HUGE,          /* a pair with a value of `size` bytes */
+    STEP_NO_TRAILERS,   /* the answer, and the stream's end without a status */
+    STEP_EMPTY,         /* status 0 without an answer */
+    STEP_TWICE,         /* two answers */
+    STEP_HALF,          /* half an answer, status 0 */
+    STEP_HTTP,          /* HTTP status `code`, as a proxy does */
 };
 
 struct fake_step {
@@ -54,7 +54,8 @@ struct fake_step {
 };
 
 struct fake_etcd *fake_etcd_start(void);
-/* The server of this host of a scripted network: its callbacks are taken. One fake for any number of hosts. */
+/* The server of this host of a scripted network: its callbacks are taken. One fake for any number of hosts.
+ */
 struct fake_etcd *fake_etcd_attach(struct fake_env *env, const char *ip, uint16_t port);
 /* Closes every connection. NULL is fine. Before fake_env_free(). */
 void fake_etcd_free(struct fake_etcd *fake);
@@ -82,10 +83,12 @@ void fake_etcd_expire_tokens(struct fake_etcd *fake);
 void fake_etcd_set_members(struct fake_etcd *fake, const struct fake_member *members, size_t count);
 
 /* Real sockets only. */
-void fake_etcd_cut(struct fake_etcd *fake);                  /* ends every connection */
-void fake_etcd_listen(struct fake_etcd *fake, bool on);      /* off: connecting is refused; the port stays reserved */
-void fake_etcd_freeze(struct fake_etcd *fake, bool frozen);  /* like a stopped process: the kernel accepts, nobody reads */
-void fake_etcd_split(struct fake_etcd *fake, bool split);    /* one byte at a time */
+void fake_etcd_cut(struct fake_etcd *fake); /* ends every connection */
+void fake_etcd_listen(struct fake_etcd *fake,
+                      bool on); /* off: connecting is refused; the port stays reserved */
+void fake_etcd_freeze(struct fake_etcd *fake,
+                      bool frozen); /* like a stopped process: the kernel accepts, nobody reads */
+void fake_etcd_split(struct fake_etcd *fake, bool split); /* one byte at a time */
 
 /* A loopback port that takes no more connections and answers no SYN. */
 struct black_hole {

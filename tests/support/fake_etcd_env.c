@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The fake server inside the scripted network. One thread, so the lock is for the functions that take it by themselves. */
+/* The fake server inside the scripted network. One thread, so the lock is for the functions that take it by
+ * themselves. */
 #include "support/fake_etcd_core.h"
 
 #include "support/fake_env.h"

@@ -59,7 +59,8 @@ static void remind(struct fake_etcd *fake, int64_t at_ms)
     (void)at_ms;
 }
 
-/* ---- the listener ---------------------------------------------------------------------------------------- */
+/* ---- the listener ----------------------------------------------------------------------------------------
+ */
 
 static int open_listener(uint16_t port)
 {
@@ -93,7 +94,8 @@ static void accept_all(struct fake_etcd *fake)
     }
 }
 
-/* ---- lines ------------------------------------------------------------------------------------------------ */
+/* ---- lines ------------------------------------------------------------------------------------------------
+ */
 
 static void close_line(struct socket_line *line)
 {
@@ -166,7 +168,8 @@ static bool read_line(struct socket_line *line)
     }
 }
 
-/* ---- the thread -------------------------------------------------------------------------------------------- */
+/* ---- the thread
+ * -------------------------------------------------------------------------------------------- */
 
 static size_t fill_polls(struct fake_etcd *fake, struct pollfd *polls, struct socket_line **lines)
 {
@@ -216,7 +219,8 @@ static void write_all(struct fake_etcd *fake)
     }
 }
 
-static void serve(struct fake_etcd *fake, const struct pollfd *polls, struct socket_line **lines, size_t count)
+static void serve(struct fake_etcd *fake, const struct pollfd *polls, struct socket_line **lines,
+                  size_t count)
 {
     struct fake_network *network = fake->network;
 
@@ -292,7 +296,8 @@ struct fake_etcd *fake_etcd_start(void)
     return fake;
 }
 
-/* ---- mischief ---------------------------------------------------------------------------------------------- */
+/* ---- mischief
+ * ---------------------------------------------------------------------------------------------- */
 
 void fake_etcd_cut(struct fake_etcd *fake)
 {
@@ -335,7 +340,8 @@ void fake_etcd_split(struct fake_etcd *fake, bool split)
     (void)pthread_mutex_unlock(&fake->mutex);
 }
 
-/* ---- a black hole ------------------------------------------------------------------------------------------ */
+/* ---- a black hole
+ * ------------------------------------------------------------------------------------------ */
 
 void black_hole_open(struct black_hole *hole)
 {

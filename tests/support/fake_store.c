@@ -156,7 +156,8 @@ static struct pair *insert(struct fake_store *store, ProtobufCBinaryData key)
 
     if (store->count == MAX_PAIRS)
         abort();
-    while (at < store->count && compare_bytes(store->pairs[at].key, store->pairs[at].key_len, key.data, key.len) < 0)
+    while (at < store->count &&
+           compare_bytes(store->pairs[at].key, store->pairs[at].key_len, key.data, key.len) < 0)
         at++;
     memmove(&store->pairs[at + 1], &store->pairs[at], (store->count - at) * sizeof(store->pairs[0]));
     store->count++;
@@ -210,7 +211,8 @@ static int64_t delete_range(struct fake_store *store, ProtobufCBinaryData key, P
     return deleted;
 }
 
-static void range(struct fake_store *store, const Etcd__Pb__RangeRequest *request, Etcd__Pb__RangeResponse *response)
+static void range(struct fake_store *store, const Etcd__Pb__RangeRequest *request,
+                  Etcd__Pb__RangeResponse *response)
 {
     for (size_t i = 0; i < store->count; i++) {
         if (!in_range(&store->pairs[i], request->key, request->range_end))
@@ -226,7 +228,8 @@ static void range(struct fake_store *store, const Etcd__Pb__RangeRequest *reques
     response->more = (int64_t)response->n_kvs < response->count;
 }
 
-/* ---- the calls ------------------------------------------------------------------------------------------ */
+/* ---- the calls ------------------------------------------------------------------------------------------
+ */
 
 static struct fake_answer_bytes do_range(struct fake_store *store, const void *message)
 {
@@ -355,7 +358,8 @@ static struct fake_answer_bytes do_authenticate(struct fake_store *store, const 
     if (store->user == NULL)
         return refuse(CODE_FAILED_PRECONDITION, "etcdserver: authentication is not enabled");
     if (strcmp(request->name, store->user) != 0 || strcmp(request->password, store->password) != 0)
-        return refuse(CODE_INVALID_ARGUMENT, "etcdserver: authentication failed, invalid user ID or password");
+        return refuse(CODE_INVALID_ARGUMENT,
+                      "etcdserver: authentication failed, invalid user ID or password");
     (void)snprintf(token, sizeof(token), "fake.%u", ++store->tokens);
     response.token = token;
     response.header = header_of(store);
@@ -418,7 +422,8 @@ static struct fake_answer_bytes do_revoke(struct fake_store *store, const void *
     return refuse(CODE_NOT_FOUND, "etcdserver: requested lease not found");
 }
 
-/* ---- choosing ------------------------------------------------------------------------------------------- */
+/* ---- choosing -------------------------------------------------------------------------------------------
+ */
 
 static const struct handler {
     const char *method;
@@ -474,7 +479,7 @@ struct fake_answer_bytes fake_store_huge(struct fake_store *store, size_t size)
     Etcd__Pb__KeyValue kv = ETCD__PB__KEY_VALUE__INIT, *list[] = {&kv};
     struct fake_answer_bytes answer;
 
-    kv.key = (ProtobufCBinaryData){.data = (uint8_t *)(uintptr_t)"k", .len = 1};
+    kv.key = (ProtobufCBinaryData){.data = (uint8_t *)(uintptr_t) "k", .len = 1};
     kv.value.data = must(calloc(1, size + 1));
     kv.value.len = size;
     response.kvs = list;

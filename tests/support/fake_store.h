@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the fake server answers by itself: a store small enough to be right by looking at it. It keeps keys with their
- * revisions, hands out tokens and lists members; requests and answers are encoded messages. No locks: its
- * owner has one. Memory comes from malloc and it aborts when there is none, so alloc_fail.h does not see it.
+ * What the fake server answers by itself: a store small enough to be right by looking at it. It keeps keys
+ * with their revisions, hands out tokens and lists members; requests and answers are encoded messages. No
+ * locks: its owner has one. Memory comes from malloc and it aborts when there is none, so alloc_fail.h does
+ * not see it.
  */
 #ifndef TESTS_SUPPORT_FAKE_STORE_H
 #define TESTS_SUPPORT_FAKE_STORE_H
@@ -39,8 +40,8 @@ void fake_store_set_members(struct fake_store *store, const struct fake_member *
 int64_t fake_store_revision(const struct fake_store *store);
 
 /*
- * Carries out one request of /package.Service/<method>. `token` is the call's, or NULL. Methods it does not know are answered with
- * UNIMPLEMENTED.
+ * Carries out one request of /package.Service/<method>. `token` is the call's, or NULL. Methods it does not
+ * know are answered with UNIMPLEMENTED.
  */
 struct fake_answer_bytes fake_store_call(struct fake_store *store, const char *method, const char *token,
                                          const uint8_t *data, size_t len);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every allocation fails once, then every one from there on, through a client's whole life: in the scripted network, so that run n
- * is run n. Nothing may crash, hang or leak, and every failure is an ordinary one.
+ * Every allocation fails once, then every one from there on, through a client's whole life: in the scripted
+ * network, so that run n is run n. Nothing may crash, hang or leak, and every failure is an ordinary one.
  */
 #include "support/alloc_fail.h"
 #include "support/fake_client.h"
@@ -68,9 +68,11 @@ static void write_and_read(struct run *run)
 
     look(run, "put", etcd_put(run->client, etcd_cstr("k"), etcd_cstr("v"), NULL, &put_result, &err), &err);
     etcd_put_result_free(put_result);
-    look(run, "get", etcd_get(run->client, etcd_cstr("k"), ETCD_GET_OPTS(.prefix = true), &result, &err), &err);
+    look(run, "get", etcd_get(run->client, etcd_cstr("k"), ETCD_GET_OPTS(.prefix = true), &result, &err),
+         &err);
     etcd_get_result_free(result);
-    look(run, "delete", etcd_delete(run->client, etcd_cstr("x"), ETCD_DELETE_OPTS(.prefix = true), NULL, &err), &err);
+    look(run, "delete",
+         etcd_delete(run->client, etcd_cstr("x"), ETCD_DELETE_OPTS(.prefix = true), NULL, &err), &err);
 }
 
 static void transact(struct run *run)

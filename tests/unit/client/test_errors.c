@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What ends of calls mean, also those that no server can be made to give. The whole table goes over the wire in tests/fake/test_errors.c. */
+/* What ends of calls mean, also those that no server can be made to give. The whole table goes over the wire
+ * in tests/fake/test_errors.c. */
 #include "client/errors.h"
 
 #include "client/client.h"
@@ -20,12 +21,18 @@ static void test_ends_found_here(void **state)
         enum etcd__remedy remedy;
         bool maybe;
     } cases[] = {
-        {ETCD__GRPC_UNAVAILABLE, ETCD__MAYBE_SENT, false, false, false, ETCD_E_UNAVAILABLE, ETCD__REMEDY_RETRY, true},
-        {ETCD__GRPC_UNAVAILABLE, ETCD__NOT_SENT, false, false, false, ETCD_E_UNAVAILABLE, ETCD__REMEDY_REPEAT, false},
-        {ETCD__GRPC_INTERNAL, ETCD__NOT_SENT, false, false, false, ETCD_E_PROTOCOL, ETCD__REMEDY_REPEAT, false},
-        {ETCD__GRPC_RESOURCE_EXHAUSTED, ETCD__MAYBE_SENT, true, false, false, ETCD_E_NO_MEMORY, ETCD__REMEDY_NONE, true},
-        {ETCD__GRPC_RESOURCE_EXHAUSTED, ETCD__NOT_SENT, true, false, false, ETCD_E_NO_MEMORY, ETCD__REMEDY_NONE, false},
-        {ETCD__GRPC_RESOURCE_EXHAUSTED, ETCD__MAYBE_SENT, false, true, false, ETCD_E_TOO_LARGE, ETCD__REMEDY_NONE, true},
+        {ETCD__GRPC_UNAVAILABLE, ETCD__MAYBE_SENT, false, false, false, ETCD_E_UNAVAILABLE,
+         ETCD__REMEDY_RETRY, true},
+        {ETCD__GRPC_UNAVAILABLE, ETCD__NOT_SENT, false, false, false, ETCD_E_UNAVAILABLE, ETCD__REMEDY_REPEAT,
+         false},
+        {ETCD__GRPC_INTERNAL, ETCD__NOT_SENT, false, false, false, ETCD_E_PROTOCOL, ETCD__REMEDY_REPEAT,
+         false},
+        {ETCD__GRPC_RESOURCE_EXHAUSTED, ETCD__MAYBE_SENT, true, false, false, ETCD_E_NO_MEMORY,
+         ETCD__REMEDY_NONE, true},
+        {ETCD__GRPC_RESOURCE_EXHAUSTED, ETCD__NOT_SENT, true, false, false, ETCD_E_NO_MEMORY,
+         ETCD__REMEDY_NONE, false},
+        {ETCD__GRPC_RESOURCE_EXHAUSTED, ETCD__MAYBE_SENT, false, true, false, ETCD_E_TOO_LARGE,
+         ETCD__REMEDY_NONE, true},
         {ETCD__GRPC_INTERNAL, ETCD__MAYBE_SENT, false, false, true, ETCD_E_PROTOCOL, ETCD__REMEDY_NONE, true},
     };
 
@@ -67,8 +74,10 @@ static void test_texts_inside_of_answers(void **state)
         enum etcd__remedy remedy;
     } cases[] = {
         {"etcdserver: permission denied", ETCD_E_DENIED, ETCD__REMEDY_NONE},
-        {"rpc error: code = PermissionDenied desc = etcdserver: permission denied", ETCD_E_DENIED, ETCD__REMEDY_NONE},
-        {"rpc error: code = Unauthenticated desc = etcdserver: invalid auth token", ETCD_E_AUTH, ETCD__REMEDY_LOGIN},
+        {"rpc error: code = PermissionDenied desc = etcdserver: permission denied", ETCD_E_DENIED,
+         ETCD__REMEDY_NONE},
+        {"rpc error: code = Unauthenticated desc = etcdserver: invalid auth token", ETCD_E_AUTH,
+         ETCD__REMEDY_LOGIN},
         {"etcdserver: no leader", ETCD_E_NO_LEADER, ETCD__REMEDY_REPEAT},
         {"something new", ETCD_E_PRECONDITION, ETCD__REMEDY_NONE},
         {"rpc error: code = X desc = ", ETCD_E_PRECONDITION, ETCD__REMEDY_NONE},
@@ -95,7 +104,8 @@ static void test_records(void **state)
 
     (void)state;
     assert_int_equal(etcd__error_of_end(&err, &client, "put", &end, &verdict, true), ETCD_E_UNAVAILABLE);
-    assert_string_equal(err.message, "put: client 'orders', endpoint h:1: x (the write may have been applied)");
+    assert_string_equal(err.message,
+                        "put: client 'orders', endpoint h:1: x (the write may have been applied)");
     assert_int_equal(err.flags, ETCD_ERROR_MAYBE_APPLIED);
     assert_int_equal(err.grpc_code, -1);
     assert_int_equal(etcd__error_of_end(&err, &client, "get", &end, &verdict, false), ETCD_E_UNAVAILABLE);
@@ -114,8 +124,8 @@ static void test_which_statuses_pass(void **state)
 {
     (void)state;
     for (int status = ETCD_OK; status <= ETCD_E_INTERNAL; status++) {
-        bool passes = status == ETCD_E_UNAVAILABLE || status == ETCD_E_DEADLINE || status == ETCD_E_NO_LEADER ||
-                      status == ETCD_E_BUSY || status == ETCD_E_NO_MEMORY;
+        bool passes = status == ETCD_E_UNAVAILABLE || status == ETCD_E_DEADLINE ||
+                      status == ETCD_E_NO_LEADER || status == ETCD_E_BUSY || status == ETCD_E_NO_MEMORY;
 
         assert_int_equal(etcd__status_retryable((etcd_status)status), passes);
     }

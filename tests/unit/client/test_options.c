@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a program sees of options is tested in tests/fake/test_options.c; here: secrets, TLS per endpoint, no memory. */
+/* What a program sees of options is tested in tests/fake/test_options.c; here: secrets, TLS per endpoint, no
+ * memory. */
 #include "client/options.h"
 
 #include "support/alloc_fail.h"
@@ -37,9 +38,9 @@ static void test_secrets_from_files(void **state)
         size_t len;
         const char *secret; /* NULL: refused */
     } cases[] = {
-        {"hush", 4, "hush"},       {"hush\n", 5, "hush"}, {"hush\n\n", 6, "hush\n"}, {"hush\r\n", 6, "hush"},
-        {" hush ", 6, " hush "},   {"\n", 1, NULL},       {"", 0, NULL},             {"a\0b", 3, NULL},
-        {"\xc3\xa4%s", 4, "\xc3\xa4%s"},
+        {"hush", 4, "hush"},     {"hush\n", 5, "hush"},   {"hush\n\n", 6, "hush\n"},
+        {"hush\r\n", 6, "hush"}, {" hush ", 6, " hush "}, {"\n", 1, NULL},
+        {"", 0, NULL},           {"a\0b", 3, NULL},       {"\xc3\xa4%s", 4, "\xc3\xa4%s"},
     };
     struct temp_dir dir;
     char path[96];
@@ -82,7 +83,8 @@ static void test_tls_is_decided_for_each_endpoint(void **state)
         opts.tls = tls == 1 ? ETCD_TLS_OPTS(.server_name = "x") : NULL;
         config = make(&opts);
         for (size_t i = 0; i < 3; i++)
-            assert_int_equal(etcd__config_uses_tls(&config, &config.endpoints[i]), tls == 1 ? with[i] : without[i]);
+            assert_int_equal(etcd__config_uses_tls(&config, &config.endpoints[i]),
+                             tls == 1 ? with[i] : without[i]);
         etcd__config_deinit(&config);
     }
 }
@@ -93,8 +95,9 @@ static void test_local_endpoints(void **state)
         const char *text;
         bool local;
     } cases[] = {
-        {"localhost", true},  {"127.0.0.1:1", true},      {"127.1.2.3", true},   {"[::1]:1", true}, {"unix:/x", true},
-        {"192.0.2.1", false}, {"127.example.com", false}, {"[2001:db8::1]", false}, {"localhost.example", false},
+        {"localhost", true},        {"127.0.0.1:1", true},    {"127.1.2.3", true},
+        {"[::1]:1", true},          {"unix:/x", true},        {"192.0.2.1", false},
+        {"127.example.com", false}, {"[2001:db8::1]", false}, {"localhost.example", false},
     };
 
     (void)state;

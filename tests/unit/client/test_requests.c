@@ -4,7 +4,8 @@
 #include "support/alloc_fail.h"
 #include "support/test.h"
 
-/* ---- ranges ---------------------------------------------------------------------------------------------- */
+/* ---- ranges ----------------------------------------------------------------------------------------------
+ */
 
 static void test_prefix_ends(void **state)
 {
@@ -14,8 +15,10 @@ static void test_prefix_ends(void **state)
         const char *end;
         size_t end_len;
     } cases[] = {
-        {"a", 1, "b", 1},         {"/config/", 8, "/config0", 8}, {"a\xff", 2, "b", 1},     {"\xff", 1, "\0", 1},
-        {"\xff\xff", 2, "\0", 1}, {"a\xfe\xff", 3, "a\xff", 2},   {"a\0", 2, "a\x01", 2},   {"", 0, "\0", 1},
+        {"a", 1, "b", 1},         {"/config/", 8, "/config0", 8},
+        {"a\xff", 2, "b", 1},     {"\xff", 1, "\0", 1},
+        {"\xff\xff", 2, "\0", 1}, {"a\xfe\xff", 3, "a\xff", 2},
+        {"a\0", 2, "a\x01", 2},   {"", 0, "\0", 1},
         {"\0", 1, "\x01", 1},
     };
 
@@ -61,24 +64,28 @@ static void test_ranges(void **state)
         etcd_get_opts own = ETCD_GET_OPTS_INIT;
 
         print_message("case %zu\n", i);
-        assert_int_equal(etcd__get_request(etcd_cstr(cases[i].key), &cases[i].opts, &own, &range, &request, NULL), ETCD_OK);
+        assert_int_equal(
+            etcd__get_request(etcd_cstr(cases[i].key), &cases[i].opts, &own, &range, &request, NULL),
+            ETCD_OK);
         assert_bytes(request.key, cases[i].wanted_key, cases[i].key_len);
         assert_bytes(request.range_end, cases[i].wanted_end, cases[i].end_len);
         etcd__range_deinit(&range);
     }
 }
 
-/* ---- all fields ------------------------------------------------------------------------------------------- */
+/* ---- all fields -------------------------------------------------------------------------------------------
+ */
 
 static void test_get_fields(void **state)
 {
     Etcd__Pb__RangeRequest request = ETCD__PB__RANGE_REQUEST__INIT;
     struct etcd__range range = {.own = NULL};
     etcd_get_opts own = ETCD_GET_OPTS_INIT;
-    const etcd_get_opts *opts = ETCD_GET_OPTS(
-        .timeout_ms = 1, .limit = 2, .revision = 3, .min_mod_revision = 4, .max_mod_revision = 5, .min_create_revision = 6,
-        .max_create_revision = 7, .sort_target = ETCD_SORT_BY_VALUE, .sort_order = ETCD_SORT_DESCEND, .serializable = true,
-        .keys_only = true, .count_only = true, .fail_fast = true);
+    const etcd_get_opts *opts =
+        ETCD_GET_OPTS(.timeout_ms = 1, .limit = 2, .revision = 3, .min_mod_revision = 4,
+                      .max_mod_revision = 5, .min_create_revision = 6, .max_create_revision = 7,
+                      .sort_target = ETCD_SORT_BY_VALUE, .sort_order = ETCD_SORT_DESCEND,
+                      .serializable = true, .keys_only = true, .count_only = true, .fail_fast = true);
 
     (void)state;
     assert_int_equal(etcd__get_request(etcd_cstr("k"), opts, &own, &range, &request, NULL), ETCD_OK);
@@ -117,7 +124,8 @@ static void test_ascending_keys_are_not_asked_for(void **state)
         etcd_get_opts own = ETCD_GET_OPTS_INIT;
 
         assert_int_equal(
-            etcd__get_request(etcd_cstr("k"), ETCD_GET_OPTS(.sort_target = cases[i].target, .sort_order = cases[i].order),
+            etcd__get_request(etcd_cstr("k"),
+                              ETCD_GET_OPTS(.sort_target = cases[i].target, .sort_order = cases[i].order),
                               &own, &range, &request, NULL),
             ETCD_OK);
         assert_int_equal(request.sort_order, cases[i].wanted);
@@ -131,15 +139,15 @@ static void test_put_fields(void **state)
 
     (void)state;
     assert_int_equal(etcd__put_request(etcd_bytes_of("a\0b", 3), etcd_bytes_of("", 0),
-                                       ETCD_PUT_OPTS(.lease_id = -5, .prev_kv = true, .ignore_value = true), &own, &request,
-                                       NULL),
+                                       ETCD_PUT_OPTS(.lease_id = -5, .prev_kv = true, .ignore_value = true),
+                                       &own, &request, NULL),
                      ETCD_OK);
     assert_bytes(request.key, "a\0b", 3);
     assert_int_equal(request.value.len, 0);
     assert_int_equal(request.lease, -5);
     assert_true(request.prev_kv && request.ignore_value && !request.ignore_lease);
-    assert_int_equal(etcd__put_request(etcd_cstr("k"), etcd_cstr("v"), ETCD_PUT_OPTS(.ignore_lease = true), &own, &request,
-                                       NULL),
+    assert_int_equal(etcd__put_request(etcd_cstr("k"), etcd_cstr("v"), ETCD_PUT_OPTS(.ignore_lease = true),
+                                       &own, &request, NULL),
                      ETCD_OK);
     assert_true(request.ignore_lease);
 }
@@ -151,8 +159,8 @@ static void test_delete_fields(void **state)
     etcd_delete_opts own = ETCD_DELETE_OPTS_INIT;
 
     (void)state;
-    assert_int_equal(etcd__delete_request(etcd_cstr("k"), ETCD_DELETE_OPTS(.prefix = true, .prev_kv = true), &own, &range,
-                                          &request, NULL),
+    assert_int_equal(etcd__delete_request(etcd_cstr("k"), ETCD_DELETE_OPTS(.prefix = true, .prev_kv = true),
+                                          &own, &range, &request, NULL),
                      ETCD_OK);
     assert_bytes(request.key, "k", 1);
     assert_bytes(request.range_end, "l", 1);
@@ -165,7 +173,8 @@ static void make_prefix(size_t n, void *user)
     struct etcd__range range = {.own = NULL};
     size_t before = alloc_live();
     etcd_error err;
-    etcd_status st = etcd__range_make("get", etcd_cstr("/config/"), etcd_cstr(NULL), true, false, &range, &err);
+    etcd_status st = etcd__range_make("get", etcd_cstr("/config/"), etcd_cstr(NULL), true, false, &range,
+                                      &err);
 
     (void)n;
     (void)user;
@@ -183,12 +192,9 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_prefix_ends),
-        cmocka_unit_test(test_ranges),
-        cmocka_unit_test(test_get_fields),
-        cmocka_unit_test(test_ascending_keys_are_not_asked_for),
-        cmocka_unit_test(test_put_fields),
-        cmocka_unit_test(test_delete_fields),
+        cmocka_unit_test(test_prefix_ends), cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_get_fields),  cmocka_unit_test(test_ascending_keys_are_not_asked_for),
+        cmocka_unit_test(test_put_fields),  cmocka_unit_test(test_delete_fields),
         cmocka_unit_test(test_no_memory),
     };
 

@@ -72,7 +72,8 @@ static void assert_header(const etcd_header *header, int64_t revision)
     assert_int_equal(header->raft_term, 4);
 }
 
-/* ---- single calls ----------------------------------------------------------------------------------------- */
+/* ---- single calls -----------------------------------------------------------------------------------------
+ */
 
 static struct bytes get_answer(void)
 {
@@ -166,7 +167,8 @@ static void test_delete(void **state)
     etcd__free(bytes.data);
 }
 
-/* ---- transactions ------------------------------------------------------------------------------------------ */
+/* ---- transactions
+ * ------------------------------------------------------------------------------------------ */
 
 static struct bytes txn_answer(bool unknown)
 {
@@ -244,7 +246,8 @@ static void test_a_part_without_a_kind(void **state)
     etcd__free(bytes.data);
 }
 
-/* ---- bad input ----------------------------------------------------------------------------------------------- */
+/* ---- bad input
+ * ----------------------------------------------------------------------------------------------- */
 
 typedef etcd_status decode_fn(const uint8_t *data, size_t len, void **ret_result, etcd_error *reterr);
 
@@ -270,7 +273,8 @@ static void decode_one(size_t n, void *user)
     assert_int_equal(alloc_live(), before);
 }
 
-/* Cut anywhere: an answer or a refusal, never a crash. The copy is of just that size, so that a byte too far shows. */
+/* Cut anywhere: an answer or a refusal, never a crash. The copy is of just that size, so that a byte too far
+ * shows. */
 static void decode_cut(const struct decoding *decoding)
 {
     for (size_t len = 0; len < decoding->bytes.len; len++) {
@@ -305,7 +309,8 @@ static void test_bad_input(void **state)
 
         decode_cut(&decodings[i]);
         assert_true(alloc_fail_each(decode_one, &decodings[i]) > 0);
-        assert_int_equal(decodings[i].decode((const uint8_t *)"\xff\xff\xff", 3, &result, &err), ETCD_E_PROTOCOL);
+        assert_int_equal(decodings[i].decode((const uint8_t *)"\xff\xff\xff", 3, &result, &err),
+                         ETCD_E_PROTOCOL);
         assert_string_equal(err.message, "the server's answer cannot be read");
         assert_null(result);
         etcd__free(decodings[i].bytes.data);
@@ -333,9 +338,12 @@ static void test_an_empty_answer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_get),       cmocka_unit_test(test_put),
-        cmocka_unit_test(test_delete),    cmocka_unit_test(test_txn),
-        cmocka_unit_test(test_bad_input), cmocka_unit_test(test_a_part_without_a_kind),
+        cmocka_unit_test(test_get),
+        cmocka_unit_test(test_put),
+        cmocka_unit_test(test_delete),
+        cmocka_unit_test(test_txn),
+        cmocka_unit_test(test_bad_input),
+        cmocka_unit_test(test_a_part_without_a_kind),
         cmocka_unit_test(test_an_empty_answer),
     };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The whole client on a virtual clock and a scripted network: nothing here waits, hours pass in no time, and every
- * run is the same.
+ * The whole client on a virtual clock and a scripted network: nothing here waits, hours pass in no time, and
+ * every run is the same.
  */
 #include "support/fake_client.h"
 #include "support/fake_env.h"
@@ -31,12 +31,12 @@ static void open_world(struct world *world, const etcd_client_opts *opts)
     world->env = fake_env_new(7);
     world->fake = fake_etcd_attach(world->env, "192.0.2.1", 2379);
     fake_name_add(world->env, "etcd.example", "192.0.2.1");
-    assert_status(etcd__loop_new_env(fake_env_table(world->env), &world->loop, &world->err), ETCD_OK, &world->err);
+    assert_status(etcd__loop_new_env(fake_env_table(world->env), &world->loop, &world->err), ETCD_OK,
+                  &world->err);
     if (opts != NULL)
         own = *opts;
     own.loop = world->loop;
-    if (own.endpoints == NULL)
-        own.endpoints = ETCD_LIST("etcd.example:2379");
+    own.endpoints = own.endpoints == NULL ? ETCD_LIST("etcd.example:2379") : own.endpoints;
     assert_status(etcd_client_open(&own, &world->client, &world->err), ETCD_OK, &world->err);
 }
 
@@ -145,8 +145,9 @@ static void test_pauses_grow(void **state)
 
     (void)state;
     open_world(&world, NULL);
-    fake_etcd_always(world.fake, "Range", &(struct fake_step){.what = STEP_STATUS, .code = CODE_UNAVAILABLE,
-                                                              .message = "etcdserver: no leader"});
+    fake_etcd_always(world.fake, "Range",
+                     &(struct fake_step){
+                         .what = STEP_STATUS, .code = CODE_UNAVAILABLE, .message = "etcdserver: no leader"});
     assert_status(fake_get(world.client, 60 * 1000, &world.err), ETCD_E_DEADLINE, &world.err);
     calls = fake_etcd_calls(world.fake, "Range");
     assert_in_range(calls, 50, 90);
@@ -179,8 +180,8 @@ static void test_operations(void **state)
     open_world(&world, NULL);
     for (size_t i = 0; i < 10; i++) {
         fake_etcd_next(world.fake, "Range", &(struct fake_step){.delay_ms = 1000 * (int64_t)(10 - i)});
-        assert_status(etcd_get_async(world.client, etcd_cstr("k"), ETCD_GET_OPTS(.timeout_ms = 60000), count_it, &world,
-                                     &ops[i], &world.err),
+        assert_status(etcd_get_async(world.client, etcd_cstr("k"), ETCD_GET_OPTS(.timeout_ms = 60000),
+                                     count_it, &world, &ops[i], &world.err),
                       ETCD_OK, &world.err);
     }
     etcd_op_cancel(ops[3]);
@@ -203,7 +204,8 @@ static void test_sync_every_minute(void **state)
     open_world(&world, ETCD_CLIENT_OPTS(.auto_sync_interval_ms = 60 * 1000));
     fake_etcd_set_members(world.fake, members, 1);
     for (int64_t until_ms = fake_now(world.env) + HOUR_MS; fake_now(world.env) < until_ms;)
-        assert_status(etcd_loop_wait(world.loop, until_ms - fake_now(world.env), &world.err), ETCD_OK, &world.err);
+        assert_status(etcd_loop_wait(world.loop, until_ms - fake_now(world.env), &world.err), ETCD_OK,
+                      &world.err);
     assert_in_range(fake_etcd_calls(world.fake, "MemberList"), 58, 60);
     (void)etcd_client_endpoints(world.client, text, sizeof(text));
     assert_string_equal(text, "http://192.0.2.1:2379");
@@ -212,7 +214,8 @@ static void test_sync_every_minute(void **state)
 
 static void record(struct world *world, char *dst, size_t size)
 {
-    (void)snprintf(dst, size, "%lld %zu", (long long)fake_now(world->env), fake_etcd_calls(world->fake, "Range"));
+    (void)snprintf(dst, size, "%lld %zu", (long long)fake_now(world->env),
+                   fake_etcd_calls(world->fake, "Range"));
 }
 
 /* Chance comes in through the environment too: the same world gives the same run. */
@@ -227,7 +230,8 @@ static void test_runs_are_repeatable(void **state)
         open_world(&world, NULL);
         for (int step = 0; step < 30; step++)
             fake_etcd_next(world.fake, "Range",
-                           &(struct fake_step){.what = step % 3 == 0 ? STEP_CUT : STEP_STATUS, .code = CODE_UNAVAILABLE,
+                           &(struct fake_step){.what = step % 3 == 0 ? STEP_CUT : STEP_STATUS,
+                                               .code = CODE_UNAVAILABLE,
                                                .message = "x"});
         assert_status(fake_get(world.client, HOUR_MS, &world.err), ETCD_OK, &world.err);
         record(&world, runs[i], sizeof(runs[i]));

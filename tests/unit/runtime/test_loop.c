@@ -17,21 +17,24 @@ static struct etcd_loop *make(etcd_drive drive, etcd_dispatch dispatch, etcd_pol
     struct etcd_loop *loop = NULL;
     etcd_error err;
 
-    if (etcd_loop_new(ETCD_LOOP_OPTS(.drive = drive, .dispatch = dispatch, .poller = poller), &loop, &err) != ETCD_OK)
+    if (etcd_loop_new(ETCD_LOOP_OPTS(.drive = drive, .dispatch = dispatch, .poller = poller), &loop, &err) !=
+        ETCD_OK)
         fail_msg("%s", err.message);
     return loop;
 }
 
 static void await(const size_t *number, size_t wanted)
 {
-    for (int64_t until_ms = etcd__clock_ms() + PATIENCE_MS; __atomic_load_n(number, __ATOMIC_ACQUIRE) < wanted;) {
+    for (int64_t until_ms = etcd__clock_ms() + PATIENCE_MS;
+         __atomic_load_n(number, __ATOMIC_ACQUIRE) < wanted;) {
         assert_true(etcd__clock_ms() < until_ms);
         (void)usleep(1000);
     }
     assert_int_equal(__atomic_load_n(number, __ATOMIC_ACQUIRE), wanted);
 }
 
-/* ---- work ------------------------------------------------------------------------------------------------ */
+/* ---- work ------------------------------------------------------------------------------------------------
+ */
 
 struct item {
     struct etcd__work work;
@@ -134,7 +137,8 @@ static void test_posting_makes_the_descriptor_readable(void **state)
     free(crowd);
 }
 
-/* ---- functions that are waited for ------------------------------------------------------------------------ */
+/* ---- functions that are waited for ------------------------------------------------------------------------
+ */
 
 struct where {
     pthread_t thread;
@@ -193,7 +197,8 @@ static void on_tick(struct etcd__timer *timer)
     ETCD__CONTAINER(timer, struct ticking, timer)->ticks++;
 }
 
-/* A timer that is armed from outside of a turn, after a long pause: it counts from now, and the descriptor tells of it. */
+/* A timer that is armed from outside of a turn, after a long pause: it counts from now, and the descriptor
+ * tells of it. */
 static void test_a_timer_between_turns(void **state)
 {
     struct ticking ticking = {.timer.on_expire = on_tick};
@@ -215,7 +220,8 @@ static void test_a_timer_between_turns(void **state)
     etcd_loop_free(ticking.loop);
 }
 
-/* ---- callbacks -------------------------------------------------------------------------------------------- */
+/* ---- callbacks --------------------------------------------------------------------------------------------
+ */
 
 struct told {
     struct etcd__callback callback;
@@ -330,7 +336,8 @@ static void test_what_waits_is_told_at_the_end(void **state)
     }
 }
 
-/* ---- making one -------------------------------------------------------------------------------------------- */
+/* ---- making one
+ * -------------------------------------------------------------------------------------------- */
 
 static void make_one(size_t n, void *user)
 {

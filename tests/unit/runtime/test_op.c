@@ -220,7 +220,8 @@ static void test_many_wait_for_one(void **state)
         void *seen;
 
         for (size_t i = 0; i < WAITERS; i++)
-            assert_int_equal(pthread_create(&threads[i], NULL, i % 2 == 0 ? wait_long : wait_briefly, &embedded->op), 0);
+            assert_int_equal(
+                pthread_create(&threads[i], NULL, i % 2 == 0 ? wait_long : wait_briefly, &embedded->op), 0);
         (void)usleep(2000);
         finish(embedded, ETCD_OK);
         for (size_t i = 0; i < WAITERS; i++) {

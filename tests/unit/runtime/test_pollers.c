@@ -23,7 +23,8 @@ struct world {
 static void open_world(struct world *world, bool epoll)
 {
     world->epoll = epoll;
-    assert_int_equal(epoll ? etcd__poller_epoll_new(&world->poller) : etcd__poller_poll_new(&world->poller), 0);
+    assert_int_equal(epoll ? etcd__poller_epoll_new(&world->poller) : etcd__poller_poll_new(&world->poller),
+                     0);
     for (size_t i = 0; i < PIPES; i++) {
         int ends[2];
 
@@ -88,7 +89,8 @@ static void readiness(bool epoll)
     assert_int_equal(wait_for(&world, events, 4, PATIENCE_MS), 1);
     assert_ptr_equal(events[0].tag, &events);
     assert_int_equal(events[0].events & ETCD__WRITABLE, ETCD__WRITABLE);
-    assert_int_equal(set(&world, world.write_ends[1], ETCD__READABLE | ETCD__WRITABLE, ETCD__READABLE, &events), 0);
+    assert_int_equal(
+        set(&world, world.write_ends[1], ETCD__READABLE | ETCD__WRITABLE, ETCD__READABLE, &events), 0);
     assert_int_equal(wait_for(&world, events, 4, 0), 0);
     assert_int_equal(set(&world, world.write_ends[1], ETCD__READABLE, 0, &events), 0);
     assert_int_equal(set(&world, world.read_ends[0], ETCD__READABLE, 0, &tag), 0);
@@ -185,16 +187,16 @@ static void wake_up(bool epoll)
     close_world(&world);
 }
 
-#define BOTH(name)                             \
+#define BOTH(name)                                \
     static void test_##name##_epoll(void **state) \
-    {                                          \
-        (void)state;                           \
-        name(true);                            \
-    }                                          \
+    {                                             \
+        (void)state;                              \
+        name(true);                               \
+    }                                             \
     static void test_##name##_poll(void **state)  \
-    {                                          \
-        (void)state;                           \
-        name(false);                           \
+    {                                             \
+        (void)state;                              \
+        name(false);                              \
     }
 
 BOTH(readiness)
@@ -202,7 +204,8 @@ BOTH(hang_up)
 BOTH(many)
 BOTH(wake_up)
 
-/* ---- the single descriptor ------------------------------------------------------------------------------ */
+/* ---- the single descriptor ------------------------------------------------------------------------------
+ */
 
 static bool is_readable(int fd, int timeout_ms)
 {
@@ -296,12 +299,17 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_readiness_epoll), cmocka_unit_test(test_readiness_poll),
-        cmocka_unit_test(test_hang_up_epoll),   cmocka_unit_test(test_hang_up_poll),
-        cmocka_unit_test(test_many_epoll),      cmocka_unit_test(test_many_poll),
-        cmocka_unit_test(test_wake_up_epoll),   cmocka_unit_test(test_wake_up_poll),
+        cmocka_unit_test(test_readiness_epoll),
+        cmocka_unit_test(test_readiness_poll),
+        cmocka_unit_test(test_hang_up_epoll),
+        cmocka_unit_test(test_hang_up_poll),
+        cmocka_unit_test(test_many_epoll),
+        cmocka_unit_test(test_many_poll),
+        cmocka_unit_test(test_wake_up_epoll),
+        cmocka_unit_test(test_wake_up_poll),
         cmocka_unit_test(test_the_single_descriptor),
-        cmocka_unit_test(test_leaving),         cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_leaving),
+        cmocka_unit_test(test_no_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
