@@ -96,15 +96,17 @@ static void pause_login(struct etcd__auth *auth)
     for (unsigned i = 0; i < auth->failures && pause_ms < PAUSE_MAX_MS; i++)
         pause_ms *= 2;
     auth->failures++;
-    etcd__timer_arm(reactor, &auth->timer, reactor->now_ms + (pause_ms < PAUSE_MAX_MS ? pause_ms : PAUSE_MAX_MS));
+    etcd__timer_arm(reactor, &auth->timer,
+                    reactor->now_ms + (pause_ms < PAUSE_MAX_MS ? pause_ms : PAUSE_MAX_MS));
 }
 
 static void not_enabled(struct etcd__auth *auth)
 {
     if (!auth->warned_not_enabled)
-        etcd__log(&auth->client->log, ETCD_LOG_WARN, "auth",
-                  "client '%s' has credentials, but the server's authentication is off: going on without them",
-                  etcd__client_label(auth->client));
+        etcd__log(
+            &auth->client->log, ETCD_LOG_WARN, "auth",
+            "client '%s' has credentials, but the server's authentication is off: going on without them",
+            etcd__client_label(auth->client));
     auth->warned_not_enabled = true;
     become_ready(auth, "");
 }
@@ -186,7 +188,8 @@ static etcd_status make_request(struct etcd__auth *auth)
     request.name = auth->client->config.username;
     request.password = password.data;
     auth->request = (struct etcd__outgoing){.release = release_request};
-    if (etcd__wire_pack(&request.base, ETCD__FRAME_HEADER, &auth->request.data, &auth->request.len) != ETCD_OK)
+    if (etcd__wire_pack(&request.base, ETCD__FRAME_HEADER, &auth->request.data, &auth->request.len) !=
+        ETCD_OK)
         st = etcd__fail_memory(&auth->error);
     auth->request.len += ETCD__FRAME_HEADER;
     etcd__secret_clear(&password);

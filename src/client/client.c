@@ -77,8 +77,8 @@ static bool share_endpoints(struct etcd_client *client, const struct etcd__endpo
     return true;
 }
 
-etcd_status etcd__client_use_endpoints(struct etcd_client *client, const struct etcd__endpoint *endpoints, size_t count,
-                                       etcd_error *reterr)
+etcd_status etcd__client_use_endpoints(struct etcd_client *client, const struct etcd__endpoint *endpoints,
+                                       size_t count, etcd_error *reterr)
 {
     etcd_status st = etcd__channel_set_endpoints(client->channel, endpoints, count, reterr);
 
@@ -99,7 +99,8 @@ static void warn_of_clear_text(const struct etcd_client *client)
 
         if (!etcd__config_uses_tls(config, endpoint) && !etcd__endpoint_is_local(endpoint)) {
             etcd__log(&client->log, ETCD_LOG_WARN, "auth",
-                      "client '%s' sends its credentials in clear to %s: use https://", config->name, endpoint->text);
+                      "client '%s' sends its credentials in clear to %s: use https://", config->name,
+                      endpoint->text);
             return;
         }
     }
@@ -119,8 +120,8 @@ static void on_endpoint(void *user, const struct etcd__endpoint *endpoint, const
         return;
     }
     /* The first failure is news, those of the attempts that follow are not. */
-    etcd__log(&client->log, client->in_outage ? ETCD_LOG_DEBUG : ETCD_LOG_INFO, "connect", "client '%s': %s: %s",
-              etcd__client_label(client), endpoint->text, err->message);
+    etcd__log(&client->log, client->in_outage ? ETCD_LOG_DEBUG : ETCD_LOG_INFO, "connect",
+              "client '%s': %s: %s", etcd__client_label(client), endpoint->text, err->message);
     client->in_outage = true;
 }
 

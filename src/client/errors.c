@@ -76,13 +76,18 @@ static const struct known {
     {"leader changed", ETCD_E_NO_LEADER, ETCD__REMEDY_RETRY, true, true},
     {"server stopped", ETCD_E_UNAVAILABLE, ETCD__REMEDY_RETRY, true, true},
     {"request timed out", ETCD_E_UNAVAILABLE, ETCD__REMEDY_RETRY, true, true},
-    {"request timed out, possibly due to previous leader failure", ETCD_E_UNAVAILABLE, ETCD__REMEDY_RETRY, true, true},
-    {"request timed out, possibly due to connection lost", ETCD_E_UNAVAILABLE, ETCD__REMEDY_RETRY, true, true},
-    {"request timed out, waiting for the applied index took too long", ETCD_E_UNAVAILABLE, ETCD__REMEDY_RETRY, true, true},
+    {"request timed out, possibly due to previous leader failure", ETCD_E_UNAVAILABLE, ETCD__REMEDY_RETRY,
+     true, true},
+    {"request timed out, possibly due to connection lost", ETCD_E_UNAVAILABLE, ETCD__REMEDY_RETRY, true,
+     true},
+    {"request timed out, waiting for the applied index took too long", ETCD_E_UNAVAILABLE, ETCD__REMEDY_RETRY,
+     true, true},
     {"unhealthy cluster", ETCD_E_UNAVAILABLE, ETCD__REMEDY_RETRY, true, false},
-    {"re-configuration failed due to not enough started members", ETCD_E_PRECONDITION, ETCD__REMEDY_NONE, true, false},
+    {"re-configuration failed due to not enough started members", ETCD_E_PRECONDITION, ETCD__REMEDY_NONE,
+     true, false},
     {"can only promote a learner member", ETCD_E_PRECONDITION, ETCD__REMEDY_NONE, false, false},
-    {"can only promote a learner member which is in sync with leader", ETCD_E_PRECONDITION, ETCD__REMEDY_NONE, true, false},
+    {"can only promote a learner member which is in sync with leader", ETCD_E_PRECONDITION, ETCD__REMEDY_NONE,
+     true, false},
     {"cluster ID mismatch", ETCD_E_CLUSTER_CHANGED, ETCD__REMEDY_NONE, false, false},
     {"not leader", ETCD_E_PRECONDITION, ETCD__REMEDY_NONE, true, false},
     {"cluster version not found during downgrade", ETCD_E_PRECONDITION, ETCD__REMEDY_NONE, false, false},
@@ -222,7 +227,8 @@ static const char *remark(const struct etcd_client *client, const struct etcd__v
 }
 
 etcd_status etcd__error_of_end(etcd_error *reterr, const struct etcd_client *client, const char *operation,
-                               const struct etcd__call_end *end, const struct etcd__verdict *verdict, bool writes)
+                               const struct etcd__call_end *end, const struct etcd__verdict *verdict,
+                               bool writes)
 {
     char cause[256];
     bool maybe = writes && verdict->maybe_applied;
@@ -230,9 +236,9 @@ etcd_status etcd__error_of_end(etcd_error *reterr, const struct etcd_client *cli
     if (reterr == NULL)
         return verdict->status;
     (void)etcd__escape(cause, sizeof(cause), end->message, strlen(end->message));
-    (void)etcd__fail(reterr, verdict->status, "%s: client '%s'%s%s: %s%s", operation, etcd__client_label(client),
-                     end->endpoint[0] != '\0' ? ", endpoint " : "", end->endpoint, cause,
-                     remark(client, verdict, maybe));
+    (void)etcd__fail(reterr, verdict->status, "%s: client '%s'%s%s: %s%s", operation,
+                     etcd__client_label(client), end->endpoint[0] != '\0' ? ", endpoint " : "", end->endpoint,
+                     cause, remark(client, verdict, maybe));
     reterr->grpc_code = end->from_server ? (int32_t)end->code : -1;
     reterr->flags = flags_of(end, verdict, maybe);
     return verdict->status;

@@ -145,7 +145,8 @@ etcd_status etcd_client_wait_ready_async(etcd_client *client, int64_t timeout_ms
         return etcd__fail_memory(reterr);
     etcd__client_ref(client);
     ready->client = client;
-    ready->deadline_ms = etcd__loop_after_ms(client->loop, timeout_ms == 0 ? client->config.dial_timeout_ms : timeout_ms);
+    ready->deadline_ms = etcd__loop_after_ms(client->loop,
+                                             timeout_ms == 0 ? client->config.dial_timeout_ms : timeout_ms);
     ready->submit.run = on_submit;
     ready->deadline.on_expire = on_deadline;
     ready->login.on_ready = on_login;
@@ -167,7 +168,8 @@ etcd_status etcd_client_wait_ready(etcd_client *client, int64_t timeout_ms, etcd
     etcd_status st = etcd__client_check(client, reterr);
 
     if (st == ETCD_OK && etcd__loop_would_deadlock(client->loop))
-        st = etcd__fail(reterr, ETCD_E_WOULD_DEADLOCK, "wait_ready: a blocking call inside a callback of the same loop");
+        st = etcd__fail(reterr, ETCD_E_WOULD_DEADLOCK,
+                        "wait_ready: a blocking call inside a callback of the same loop");
     if (st == ETCD_OK)
         st = etcd_client_wait_ready_async(client, timeout_ms, NULL, NULL, &op, reterr);
     if (st != ETCD_OK)

@@ -47,7 +47,8 @@ static void note(etcd_status *first, etcd_status st, etcd_error *reterr, const e
     etcd__error_copy(reterr, err);
 }
 
-static etcd_status revoke_all(const struct release *release, etcd_op **ops, int64_t timeout_ms, etcd_error *reterr)
+static etcd_status revoke_all(const struct release *release, etcd_op **ops, int64_t timeout_ms,
+                              etcd_error *reterr)
 {
     etcd_status first = ETCD_OK;
     int64_t deadline_ms;
@@ -55,8 +56,8 @@ static etcd_status revoke_all(const struct release *release, etcd_op **ops, int6
 
     for (size_t i = 0; i < release->count; i++)
         note(&first,
-             etcd_lease_revoke_async(release->client, release->ids[i], ETCD_LEASE_OPTS(.timeout_ms = timeout_ms), NULL,
-                                     NULL, &ops[i], &err),
+             etcd_lease_revoke_async(release->client, release->ids[i],
+                                     ETCD_LEASE_OPTS(.timeout_ms = timeout_ms), NULL, NULL, &ops[i], &err),
              reterr, &err);
     deadline_ms = etcd__loop_after_ms(release->client->loop,
                                       timeout_ms == 0 ? release->client->config.timeout_ms : timeout_ms);
@@ -80,9 +81,11 @@ etcd_status etcd_client_release_leases(etcd_client *client, int64_t timeout_ms, 
     if (st != ETCD_OK)
         return st;
     if (timeout_ms < 0)
-        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "release_leases: timeout_ms is %lld", (long long)timeout_ms);
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "release_leases: timeout_ms is %lld",
+                          (long long)timeout_ms);
     if (etcd__loop_would_deadlock(client->loop))
-        return etcd__fail(reterr, ETCD_E_WOULD_DEADLOCK, "release_leases: a blocking call inside a callback of the same loop");
+        return etcd__fail(reterr, ETCD_E_WOULD_DEADLOCK,
+                          "release_leases: a blocking call inside a callback of the same loop");
     etcd__loop_run(client->loop, take_leases, &release);
     if (release.status == ETCD_E_CLOSED)
         return etcd__fail(reterr, ETCD_E_CLOSED, "client '%s' is closed", etcd__client_label(client));

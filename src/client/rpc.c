@@ -10,11 +10,11 @@
 #include <stdio.h>
 
 enum {
-    HEDGE_MS = 1000,      /* an unanswered repeatable call is tried elsewhere as well */
-    PAUSE_FIRST_MS = 25,  /* between attempts; grows by 1.6, 20 % at random */
+    HEDGE_MS = 1000,     /* an unanswered repeatable call is tried elsewhere as well */
+    PAUSE_FIRST_MS = 25, /* between attempts; grows by 1.6, 20 % at random */
     PAUSE_MAX_MS = 1000,
-    SET_ASIDE_MS = 2000,  /* how long a member that could not serve gets no new calls */
-    LOGINS_MAX = 2,       /* renewals of the token for one call */
+    SET_ASIDE_MS = 2000, /* how long a member that could not serve gets no new calls */
+    LOGINS_MAX = 2,      /* renewals of the token for one call */
 };
 
 struct attempt {
@@ -126,8 +126,8 @@ static void give_up(struct etcd__rpc *rpc, etcd_status status, const char *reaso
     stop_attempt(rpc, &rpc->first);
     stop_attempt(rpc, rpc->second);
     maybe = rpc->kind->writes && rpc->maybe_sent;
-    (void)etcd__fail(&err, status, "%s: client '%s': %s%s", rpc->kind->method.name, etcd__client_label(rpc->client),
-                     reason, maybe ? maybe_applied : "");
+    (void)etcd__fail(&err, status, "%s: client '%s': %s%s", rpc->kind->method.name,
+                     etcd__client_label(rpc->client), reason, maybe ? maybe_applied : "");
     if (maybe)
         err.flags |= ETCD_ERROR_MAYBE_APPLIED;
     else if (etcd__status_retryable(status))
@@ -142,8 +142,25 @@ static void on_cancel(struct etcd_op *op)
 
 static bool reached_a_server(struct etcd__rpc *rpc)
 {
-    return rpc->maybe_sent || rpc->first.call.sent_ms != 0 || (rpc->second != NULL && rpc->second->call.sent_ms != 0) ||
+    return rpc->maybe_sent || rpc->first.call.sent_ms != 0 ||
+           (rpc->second != NULL && rpc->second->call.sent_ms != 0) ||
            etcd__channel_connected(rpc->client->channel);
+}
+
+/* What was waited for in vain, a server being connected. */
+static void describe_silence(const struct etcd__rpc *rpc, char *reason, size_t size)
+{
+    const struct etcd__call *call = &rpc->first.call;
+
+    if (rpc->cause[0] != '\0')
+        (void)etcd__format(reason, size, "no answer in time; the last one was: %s", rpc->cause);
+    else if (etcd__node_linked(&rpc->login.node))
+        (void)etcd__format(reason, size, "the login was not answered in time");
+    else if (etcd__call_alive(call) && call->subchannel != NULL)
+        (void)etcd__format(reason, size, "no answer in time from %s",
+                           etcd__subchannel_endpoint(call->subchannel));
+    else
+        (void)etcd__format(reason, size, "no answer in time");
 }
 
 static void on_deadline(struct etcd__timer *timer)
@@ -153,8 +170,7 @@ static void on_deadline(struct etcd__timer *timer)
     char reason[ETCD_ERROR_MESSAGE_SIZE];
 
     if (reached_a_server(rpc)) {
-        (void)snprintf(reason, sizeof(reason), "no answer in time%s%.400s", rpc->cause[0] == '\0' ? "" : "; the last one was: ",
-                       rpc->cause);
+        describe_silence(rpc, reason, sizeof(reason));
         give_up(rpc, ETCD_E_DEADLINE, reason);
         return;
     }
@@ -193,8 +209,9 @@ static void answered(struct etcd__rpc *rpc)
         complete(rpc, ETCD_OK, NULL);
         return;
     }
-    (void)etcd__fail(&err, rpc->decoded, "%s: client '%s': %s%s", rpc->kind->method.name, etcd__client_label(rpc->client),
-                     rpc->op.error.message, rpc->kind->writes ? maybe_applied : "");
+    (void)etcd__fail(&err, rpc->decoded, "%s: client '%s': %s%s", rpc->kind->method.name,
+                     etcd__client_label(rpc->client), rpc->op.error.message,
+                     rpc->kind->writes ? maybe_applied : "");
     if (rpc->kind->writes)
         err.flags |= ETCD_ERROR_MAYBE_APPLIED;
     else if (etcd__status_retryable(rpc->decoded))
@@ -236,7 +253,8 @@ static bool may_repeat(const struct etcd__rpc *rpc, enum etcd__remedy remedy)
 /* The refusal is about our own earlier attempt, whose answer was lost or is still to come. */
 static bool was_done_before(const struct etcd__rpc *rpc, const struct attempt *attempt, etcd_status status)
 {
-    return status != ETCD_OK && status == rpc->kind->done_before && (rpc->maybe_sent || other_alive(rpc, attempt));
+    return status != ETCD_OK && status == rpc->kind->done_before &&
+           (rpc->maybe_sent || other_alive(rpc, attempt));
 }
 
 static void complete_done_before(struct etcd__rpc *rpc)
@@ -246,8 +264,9 @@ static void complete_done_before(struct etcd__rpc *rpc)
     rpc->op.result = NULL;
     rpc->decoded = ETCD_OK;
     if (rpc->kind->decode_request != NULL)
-        rpc->decoded = rpc->kind->decode_request(rpc->request + ETCD__FRAME_HEADER, rpc->request_len - ETCD__FRAME_HEADER,
-                                                 &rpc->op.result, &rpc->op.error);
+        rpc->decoded = rpc->kind->decode_request(rpc->request + ETCD__FRAME_HEADER,
+                                                 rpc->request_len - ETCD__FRAME_HEADER, &rpc->op.result,
+                                                 &rpc->op.error);
     answered(rpc);
 }
 
@@ -258,9 +277,10 @@ static void failed(struct etcd__rpc *rpc, struct attempt *attempt, const struct 
 
     if (end->sent == ETCD__MAYBE_SENT && verdict.maybe_applied)
         rpc->maybe_sent = true;
-    (void)etcd__error_of_end(&rpc->op.error, rpc->client, rpc->kind->method.name, end, &verdict, rpc->kind->writes);
-    (void)etcd__format(rpc->cause, sizeof(rpc->cause), "%s%s%s", end->endpoint, end->endpoint[0] == '\0' ? "" : ": ",
-                       end->message);
+    (void)etcd__error_of_end(&rpc->op.error, rpc->client, rpc->kind->method.name, end, &verdict,
+                             rpc->kind->writes);
+    (void)etcd__format(rpc->cause, sizeof(rpc->cause), "%s%s%s", end->endpoint,
+                       end->endpoint[0] == '\0' ? "" : ": ", end->message);
     if (end->from_server && subchannel != NULL &&
         (verdict.remedy == ETCD__REMEDY_RETRY || verdict.remedy == ETCD__REMEDY_REPEAT))
         etcd__channel_set_aside(rpc->client->channel, subchannel, SET_ASIDE_MS);
@@ -321,7 +341,8 @@ static void start_attempt(struct etcd__rpc *rpc, struct attempt *attempt)
 static void try_elsewhere(struct etcd__rpc *rpc)
 {
     bool first_runs = etcd__call_alive(&rpc->first.call);
-    const struct etcd__subchannel *subchannel = first_runs ? rpc->first.call.subchannel : rpc->second->call.subchannel;
+    const struct etcd__subchannel *subchannel = first_runs ? rpc->first.call.subchannel
+                                                           : rpc->second->call.subchannel;
 
     if (subchannel == NULL || !etcd__channel_has_other(rpc->client->channel, subchannel)) {
         etcd__timer_arm(reactor_of(rpc), &rpc->step, reactor_of(rpc)->now_ms + HEDGE_MS);
@@ -429,7 +450,8 @@ static bool count(struct etcd__rpc *rpc)
 {
     atomic_uint *outstanding = &rpc->client->outstanding;
 
-    if (atomic_fetch_add_explicit(outstanding, 1, memory_order_relaxed) < rpc->client->config.max_outstanding) {
+    if (atomic_fetch_add_explicit(outstanding, 1, memory_order_relaxed) <
+        rpc->client->config.max_outstanding) {
         rpc->counted = true;
         return true;
     }
@@ -476,15 +498,16 @@ static etcd_status check_start(struct etcd_client *client, const struct etcd__rp
     etcd_status st = etcd__client_check(client, reterr);
 
     if (st == ETCD_OK && blocking && etcd__loop_would_deadlock(client->loop))
-        return etcd__fail(reterr, ETCD_E_WOULD_DEADLOCK, "%s: a blocking call inside a callback of the same loop",
-                          kind->method.name);
+        return etcd__fail(reterr, ETCD_E_WOULD_DEADLOCK,
+                          "%s: a blocking call inside a callback of the same loop", kind->method.name);
     return st;
 }
 
-static etcd_status fail_busy(const struct etcd_client *client, const struct etcd__rpc_kind *kind, etcd_error *reterr)
+static etcd_status fail_busy(const struct etcd_client *client, const struct etcd__rpc_kind *kind,
+                             etcd_error *reterr)
 {
-    (void)etcd__fail(reterr, ETCD_E_BUSY, "%s: client '%s' has %u calls under way, its limit", kind->method.name,
-                     etcd__client_label(client), client->config.max_outstanding);
+    (void)etcd__fail(reterr, ETCD_E_BUSY, "%s: client '%s' has %u calls under way, its limit",
+                     kind->method.name, etcd__client_label(client), client->config.max_outstanding);
     if (reterr != NULL)
         reterr->flags |= ETCD_ERROR_RETRYABLE;
     return ETCD_E_BUSY;
@@ -543,8 +566,8 @@ etcd_status etcd__rpc_finish(etcd_status started, struct etcd_op *op, void **ret
 }
 
 etcd_status etcd__rpc_run(struct etcd_client *client, const struct etcd__rpc_kind *kind,
-                          const ProtobufCMessage *request, int64_t timeout_ms, etcd__rpc_done_fn *done, void *user,
-                          struct etcd__rpc **ret_rpc, etcd_error *reterr)
+                          const ProtobufCMessage *request, int64_t timeout_ms, etcd__rpc_done_fn *done,
+                          void *user, struct etcd__rpc **ret_rpc, etcd_error *reterr)
 {
     struct etcd__rpc_options options = {.timeout_ms = timeout_ms};
     struct etcd__rpc *rpc;

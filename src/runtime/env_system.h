@@ -12,7 +12,8 @@ struct etcd__env_system;
 /* 0 or a negative errno. */
 int etcd__env_system_new(bool use_poll, struct etcd__env_system **ret_system);
 struct etcd__env etcd__env_system_table(struct etcd__env_system *system);
-/* In a forked child: closes its copies of all descriptors and leaves alone what they refer to. Only freeing follows. */
+/* In a forked child: closes its copies of all descriptors and leaves alone what they refer to. Only freeing
+ * follows. */
 void etcd__env_system_leave(struct etcd__env_system *system);
 /* After the last socket was closed. */
 void etcd__env_system_free(struct etcd__env_system *system);

@@ -87,7 +87,8 @@ static int turn(struct etcd_loop *loop, int64_t until_ms)
 {
     int err;
 
-    /* Work may have ended what is being waited for, or left callbacks to run: then this turn does not sleep. */
+    /* Work may have ended what is being waited for, or left callbacks to run: then this turn does not sleep.
+     */
     if (run_work(loop) || !fall_asleep(loop))
         until_ms = INT64_MIN;
     err = etcd__reactor_turn(&loop->reactor, until_ms);
@@ -426,7 +427,8 @@ etcd_status etcd_loop_new(const etcd_loop_opts *opts, etcd_loop **ret_loop, etcd
     if (loop == NULL)
         return ETCD_E_NO_MEMORY;
     loop->drive = own.drive;
-    atomic_init(&loop->dispatch, own.drive == ETCD_DRIVE_CALLER ? (int)ETCD_DISPATCH_LOOP : (int)own.dispatch);
+    atomic_init(&loop->dispatch,
+                own.drive == ETCD_DRIVE_CALLER ? (int)ETCD_DISPATCH_LOOP : (int)own.dispatch);
     st = new_system(loop, own.poller, reterr);
     if (st == ETCD_OK)
         st = finish_loop(loop, etcd__env_system_table(loop->system), reterr);
@@ -496,7 +498,8 @@ static void stop_deferring(struct etcd_loop *loop)
 
 void etcd_loop_free(etcd_loop *loop)
 {
-    if (loop != NULL && atomic_load(&loop->dispatch) == ETCD_DISPATCH_PROCESS && etcd__loop_usable(loop, NULL) == ETCD_OK)
+    if (loop != NULL && atomic_load(&loop->dispatch) == ETCD_DISPATCH_PROCESS &&
+        etcd__loop_usable(loop, NULL) == ETCD_OK)
         stop_deferring(loop);
     etcd__loop_unref(loop);
 }
@@ -507,7 +510,8 @@ etcd_status etcd__loop_usable(const struct etcd_loop *loop, etcd_error *reterr)
 {
     if (*(const volatile unsigned char *)loop->alive == 1)
         return ETCD_OK;
-    return etcd__fail(reterr, ETCD_E_CLOSED, "this process was forked after the client was opened: open a client of its own");
+    return etcd__fail(reterr, ETCD_E_CLOSED,
+                      "this process was forked after the client was opened: open a client of its own");
 }
 
 bool etcd__loop_would_deadlock(const struct etcd_loop *loop)

@@ -41,8 +41,8 @@ struct etcd_loop {
     atomic_int refs;
     pthread_t thread; /* thread drive */
     bool has_thread;
-    bool in_turn; /* caller drive: a turn or a callback is running */
-    int notify_fd; /* ETCD_DISPATCH_PROCESS: readable while callbacks wait; else -1 */
+    bool in_turn;               /* caller drive: a turn or a callback is running */
+    int notify_fd;              /* ETCD_DISPATCH_PROCESS: readable while callbacks wait; else -1 */
     const unsigned char *alive; /* a page that a forked child sees zeroed */
     struct {
         pthread_mutex_t mutex;
@@ -60,10 +60,12 @@ struct etcd_loop {
 etcd_status etcd__loop_new_env(struct etcd__env env, struct etcd_loop **ret_loop, etcd_error *reterr);
 
 struct etcd_loop *etcd__loop_ref(struct etcd_loop *loop);
-/* The last reference ends the thread and frees everything; on the loop's own thread the thread is detached first. */
+/* The last reference ends the thread and frees everything; on the loop's own thread the thread is detached
+ * first. */
 void etcd__loop_unref(struct etcd_loop *loop);
 
-/* In a forked child: closes the child's copies of all descriptors; connections and poller stay the parent's. Once is enough. */
+/* In a forked child: closes the child's copies of all descriptors; connections and poller stay the parent's.
+ * Once is enough. */
 void etcd__loop_leave(struct etcd_loop *loop);
 /* Not in a forked child. ETCD_OK, or ETCD_E_CLOSED with a text. Any thread. */
 etcd_status etcd__loop_usable(const struct etcd_loop *loop, etcd_error *reterr);
@@ -82,8 +84,9 @@ void etcd__loop_run(struct etcd_loop *loop, void (*fn)(void *arg), void *arg);
 /* Queues a callback; queueing it again before it ran is queueing it once. Engine. */
 void etcd__loop_call_back(struct etcd_loop *loop, struct etcd__callback *callback);
 /*
- * Makes sure that a callback is neither queued nor running: waits for it, or runs it here where nobody else would. True when
- * this was called from inside the very callback, which then still runs. Any thread; the engine must not queue it again.
+ * Makes sure that a callback is neither queued nor running: waits for it, or runs it here where nobody else
+ * would. True when this was called from inside the very callback, which then still runs. Any thread; the
+ * engine must not queue it again.
  */
 bool etcd__loop_finish_callback(struct etcd_loop *loop, struct etcd__callback *callback);
 

@@ -228,7 +228,8 @@ etcd_status etcd__op_wait_until(struct etcd_op *op, int64_t until_ms, etcd_error
     if (etcd_op_done(op))
         return ETCD_OK;
     if (etcd__loop_would_deadlock(op->loop))
-        return etcd__fail(reterr, ETCD_E_WOULD_DEADLOCK, "a blocking call inside a callback of the same loop");
+        return etcd__fail(reterr, ETCD_E_WOULD_DEADLOCK,
+                          "a blocking call inside a callback of the same loop");
     if (etcd__loop_usable(op->loop, reterr) != ETCD_OK)
         return ETCD_E_CLOSED;
     if (op->loop->drive == ETCD_DRIVE_CALLER)
@@ -238,7 +239,8 @@ etcd_status etcd__op_wait_until(struct etcd_op *op, int64_t until_ms, etcd_error
     return etcd_op_done(op) ? ETCD_OK : etcd__fail(reterr, ETCD_E_BUSY, "the operation is not done yet");
 }
 
-etcd_status etcd__op_wait_overdue(struct etcd_op *op, int64_t deadline_ms, const char *what, etcd_error *reterr)
+etcd_status etcd__op_wait_overdue(struct etcd_op *op, int64_t deadline_ms, const char *what,
+                                  etcd_error *reterr)
 {
     enum { OVERDUE_MS = 200 };
     int64_t until_ms = deadline_ms > INT64_MAX - OVERDUE_MS ? INT64_MAX : deadline_ms + OVERDUE_MS;

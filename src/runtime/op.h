@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The operation behind etcd_op: who waits for it, how it ended, what it brought. What it does between is its owner's: an
- * operation is embedded in a larger struct that its `destroy` frees.
+ * The operation behind etcd_op: who waits for it, how it ended, what it brought. What it does between is its
+ * owner's: an operation is embedded in a larger struct that its `destroy` frees.
  */
 #ifndef ETCD__RUNTIME_OP_H
 #define ETCD__RUNTIME_OP_H
@@ -30,7 +30,8 @@ struct etcd_op {
     etcd_error error;          /* valid when status is not ETCD_OK */
 };
 
-/* Starts with one reference, the engine's, which etcd__op_complete() gives back. Other fields are the caller's. */
+/* Starts with one reference, the engine's, which etcd__op_complete() gives back. Other fields are the
+ * caller's. */
 void etcd__op_init(struct etcd_op *op, struct etcd_loop *loop, const void *kind, etcd_op_fn *on_done,
                    void *user_data);
 void etcd__op_ref(struct etcd_op *op);
@@ -42,20 +43,22 @@ void etcd__op_ref(struct etcd_op *op);
 void etcd__op_complete(struct etcd_op *op, etcd_status status, const etcd_error *err);
 
 /*
- * Waits until the operation is done, at most until then (INT64_MAX: no limit). Pumps under caller drive. ETCD_OK, ETCD_E_BUSY
- * or ETCD_E_WOULD_DEADLOCK.
+ * Waits until the operation is done, at most until then (INT64_MAX: no limit). Pumps under caller drive.
+ * ETCD_OK, ETCD_E_BUSY or ETCD_E_WOULD_DEADLOCK.
  */
 etcd_status etcd__op_wait_until(struct etcd_op *op, int64_t until_ms, etcd_error *reterr);
 
 /*
- * For blocking calls, whose operation the engine ends at `deadline_ms`: should the loop's thread be held up, the caller goes all the same, a
- * little later. Then the operation is cancelled and `what` timed out: ETCD_E_DEADLINE. Otherwise like etcd__op_wait_until().
+ * For blocking calls, whose operation the engine ends at `deadline_ms`: should the loop's thread be held up,
+ * the caller goes all the same, a little later. Then the operation is cancelled and `what` timed out:
+ * ETCD_E_DEADLINE. Otherwise like etcd__op_wait_until().
  */
-etcd_status etcd__op_wait_overdue(struct etcd_op *op, int64_t deadline_ms, const char *what, etcd_error *reterr);
+etcd_status etcd__op_wait_overdue(struct etcd_op *op, int64_t deadline_ms, const char *what,
+                                  etcd_error *reterr);
 
 /*
- * For the _take functions: the outcome, with the result moved to *ret_result (left alone, and kept, when NULL). ETCD_E_BUSY when not done,
- * ETCD_E_INVALID_ARGUMENT for another kind or a result taken twice.
+ * For the _take functions: the outcome, with the result moved to *ret_result (left alone, and kept, when
+ * NULL). ETCD_E_BUSY when not done, ETCD_E_INVALID_ARGUMENT for another kind or a result taken twice.
  */
 etcd_status etcd__op_take(struct etcd_op *op, const void *kind, void **ret_result, etcd_error *reterr);
 

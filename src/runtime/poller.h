@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Readiness of descriptors, a deadline and a wake-up from another thread, behind one small table: epoll (one
- * descriptor stands for everything) and poll(2). Functions as in base/env.h; results are 0 or a negative errno.
+ * descriptor stands for everything) and poll(2). Functions as in base/env.h; results are 0 or a negative
+ * errno.
  */
 #ifndef ETCD__RUNTIME_POLLER_H
 #define ETCD__RUNTIME_POLLER_H
@@ -18,7 +19,8 @@ struct etcd__poller_ops {
     void (*wake)(struct etcd__poller *poller); /* any thread */
     void (*deadline)(struct etcd__poller *poller, int64_t at_ms);
     int (*fd)(struct etcd__poller *poller);
-    /* In a forked child: gives the descriptors back without a change to what the parent shares. Only `free` follows, and `set`, which fails. */
+    /* In a forked child: gives the descriptors back without a change to what the parent shares. Only `free`
+     * follows, and `set`, which fails. */
     void (*leave)(struct etcd__poller *poller);
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The back end for systems without epoll: poll(2) over an array, a pipe for wake-ups. It has no single descriptor. */
+/* The back end for systems without epoll: poll(2) over an array, a pipe for wake-ups. It has no single
+ * descriptor. */
 #include "runtime/poller.h"
 
 #include "base/mem.h"
