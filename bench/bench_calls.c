@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The client at work, for bench_compare to measure from outside: `bench_calls ENDPOINT put|get DRIVE OUTSTANDING CALLS`.
- * DRIVE is thread or caller. With one outstanding call it makes blocking calls, else it keeps as many under way by their callbacks.
+ * The client at work, for bench_compare to measure from outside: `bench_calls ENDPOINT put|get DRIVE
+ * OUTSTANDING CALLS`.
+ * DRIVE is thread or caller. With one outstanding call it makes blocking calls, else it keeps as many under
+ * way by their callbacks.
  */
 #include <etcdc.h>
 
@@ -61,7 +63,8 @@ static etcd_status start_call(struct load *load)
 {
     load->started++;
     if (load->put)
-        return etcd_put_async(load->client, etcd_cstr(key), etcd_cstr(value), NULL, on_done, load, NULL, &load->err);
+        return etcd_put_async(load->client, etcd_cstr(key), etcd_cstr(value), NULL, on_done, load, NULL,
+                              &load->err);
     return etcd_get_async(load->client, etcd_cstr(key), NULL, on_done, load, NULL, &load->err);
 }
 
@@ -107,12 +110,15 @@ static int run(struct load *load, const char *endpoint, bool caller)
 {
     int status;
 
-    /* One outstanding call under thread drive: the ordinary client, whose loop is its own. Otherwise the caller's loop. */
+    /*
+     * One outstanding call under thread drive: the ordinary client, whose loop is its own. Otherwise the
+     * caller's loop.
+     */
     if ((caller || load->outstanding > 1) &&
         etcd_loop_new(ETCD_LOOP_OPTS(.drive = ETCD_DRIVE_CALLER), &load->loop, &load->err) != ETCD_OK)
         return complain(load, "loop");
-    if (etcd_client_open(ETCD_CLIENT_OPTS(.endpoints = ETCD_LIST(endpoint), .loop = load->loop), &load->client,
-                         &load->err) != ETCD_OK)
+    if (etcd_client_open(ETCD_CLIENT_OPTS(.endpoints = ETCD_LIST(endpoint), .loop = load->loop),
+                         &load->client, &load->err) != ETCD_OK)
         return complain(load, "open");
     if (etcd_client_wait_ready(load->client, 0, &load->err) != ETCD_OK)
         return complain(load, "connect");

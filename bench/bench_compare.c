@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Measures programs from outside, in alternating pairs with their reference, and judges the ratio of the medians:
+ * Measures programs from outside, in alternating pairs with their reference, and judges the ratio of the
+ * medians:
  *
  *   bench_compare BENCH_CALLS ENDPOINT WORK_DIR RESULTS [PAIRS]
  *
- * Figures drift with the machine, so only what ran in turns is compared. CPU is that of the whole process, user and
- * system. The reference of a call is h2load sending the same gRPC bytes on one connection. Prints a table and writes it to RESULTS as
- * tab-separated values.
+ * Figures drift with the machine, so only what ran in turns is compared. CPU is that of the whole process,
+ * user and system. The reference of a call is h2load sending the same gRPC bytes on one connection. Prints
+ * a table and writes it to RESULTS as tab-separated values.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -50,12 +51,9 @@ struct row {
 };
 
 static const struct work works[] = {
-    {"put", "caller", 100, MANY_CALLS},
-    {"get", "caller", 100, MANY_CALLS},
-    {"put", "caller", 1, SINGLE_CALLS},
-    {"get", "caller", 1, SINGLE_CALLS},
-    {"put", "thread", 1, SINGLE_CALLS},
-    {"get", "thread", 1, SINGLE_CALLS},
+    {"put", "caller", 100, MANY_CALLS}, {"get", "caller", 100, MANY_CALLS},
+    {"put", "caller", 1, SINGLE_CALLS}, {"get", "caller", 1, SINGLE_CALLS},
+    {"put", "thread", 1, SINGLE_CALLS}, {"get", "thread", 1, SINGLE_CALLS},
 };
 
 /* The limits are the project's budget: CPU at most, rate at least so many times the reference's. */
@@ -138,8 +136,23 @@ static bool measure_ours(const struct bench *bench, const struct work *work, str
 static bool measure_reference(const struct bench *bench, const struct work *work, struct figures *ret_figures)
 {
     char outstanding[16], calls[16], url[256], body[4096];
-    const char *argv[] = {"h2load", "-c", "1", "-t", "1", "-m", outstanding, "-n", calls, "-d", body,
-                          "-H", "content-type: application/grpc", "-H", "te: trailers", url, NULL};
+    const char *argv[] = {"h2load",
+                          "-c",
+                          "1",
+                          "-t",
+                          "1",
+                          "-m",
+                          outstanding,
+                          "-n",
+                          calls,
+                          "-d",
+                          body,
+                          "-H",
+                          "content-type: application/grpc",
+                          "-H",
+                          "te: trailers",
+                          url,
+                          NULL};
 
     (void)snprintf(outstanding, sizeof(outstanding), "%d", work->outstanding);
     (void)snprintf(calls, sizeof(calls), "%d", work->calls);
@@ -149,7 +162,8 @@ static bool measure_reference(const struct bench *bench, const struct work *work
     return measure(argv, work->calls, ret_figures);
 }
 
-/* ---- the requests that h2load sends: the same bytes as ours --------------------------------------------- */
+/* ---- the requests that h2load sends: the same bytes as ours ---------------------------------------------
+ */
 
 static bool write_request(const char *dir, const char *op, const char *value)
 {
@@ -206,9 +220,10 @@ static void report_row(const struct bench *bench, const struct row *row, FILE *r
     const char *unit = row->rate ? "calls/s" : "us";
     const char *verdict = (row->rate ? ratio >= row->limit : ratio <= row->limit) ? "ok" : "misses";
 
-    printf("%-48s %10.1f %-8s %10.1f %8.2f %8.2f  %s\n", row->name, value, unit, reference, ratio, row->limit, verdict);
-    fprintf(results, "%s\t%.3f\t%s\t%.3f\t%.3f\t%.2f\t%s\t%s\n", row->name, value, unit, reference, ratio, row->limit,
-            row->rate ? "min" : "max", verdict);
+    printf("%-48s %10.1f %-8s %10.1f %8.2f %8.2f  %s\n", row->name, value, unit, reference, ratio, row->limit,
+           verdict);
+    fprintf(results, "%s\t%.3f\t%s\t%.3f\t%.3f\t%.2f\t%s\t%s\n", row->name, value, unit, reference, ratio,
+            row->limit, row->rate ? "min" : "max", verdict);
 }
 
 static bool report(const struct bench *bench, const char *path)
@@ -256,7 +271,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "bench_compare: PAIRS is %s; it can be 1 to %d\n", argv[5], PAIRS_MAX);
         return 2;
     }
-    if (!write_request(bench.dir, "put", "0123456789abcdef0123456789abcdef") || !write_request(bench.dir, "get", NULL)) {
+    if (!write_request(bench.dir, "put", "0123456789abcdef0123456789abcdef") ||
+        !write_request(bench.dir, "get", NULL)) {
         fprintf(stderr, "bench_compare: cannot write to %s: %s\n", bench.dir, strerror(errno));
         return 1;
     }

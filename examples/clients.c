@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Several etcd clients: the default one, one for a configuration centre, and one that logs in for service discovery. */
+/*
+ * Several etcd clients: the default one, one for a configuration centre, and one that logs in for service
+ * discovery.
+ */
 #include <capp/etcd.h>
 
 static void clients(capp_etcd_builder *b, void *user)

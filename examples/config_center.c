@@ -2,8 +2,9 @@
 /*
  * A configuration centre: all keys below a prefix in memory, and a call for each change.
  *
- * A view loads the prefix at one revision and follows it from the next: no change is lost in between, a deletion is told apart
- * from an empty value, and after an outage, even one whose history was compacted away, it goes on by itself.
+ * A view loads the prefix at one revision and follows it from the next: no change is lost in between, a
+ * deletion is told apart from an empty value, and after an outage, even one whose history was compacted
+ * away, it goes on by itself.
  *
  *     config_center [--once]      --once ends the program after the demonstration
  */

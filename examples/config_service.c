@@ -36,7 +36,10 @@ static capp_status config_service_put(config_service *self, const char *key, con
     return CAPP_OK;
 }
 
-/* Without such a key: CAPP_OK, and `*ret_value` is NULL. An empty value is a value. To be freed with free(). */
+/*
+ * Without such a key: CAPP_OK, and `*ret_value` is NULL. An empty value is a value. To be freed with
+ * free().
+ */
 static capp_status config_service_get(config_service *self, const char *key, char **ret_value,
                                       int64_t *ret_revision, capp_error *reterr)
 {
@@ -64,7 +67,10 @@ static capp_status config_service_delete(config_service *self, const char *key, 
     return CAPP_OK;
 }
 
-/* From the revision after the one that was read, so that nothing is missed in between; see etcd_watch_next(). */
+/*
+ * From the revision after the one that was read, so that nothing is missed in between; see
+ * etcd_watch_next().
+ */
 static capp_status config_service_watch(config_service *self, const char *key, int64_t read_revision,
                                         etcd_watch **ret_watch, capp_error *reterr)
 {
@@ -108,7 +114,10 @@ static capp_status change(config_service *service, capp_error *reterr)
     return status;
 }
 
-/* Prints events until the last of those that `change` made, which is a deletion; or, with `all`, to the end of the watch. */
+/*
+ * Prints events until the last of those that `change` made, which is a deletion; or, with `all`, to the end
+ * of the watch.
+ */
 static capp_status follow(etcd_watch *watch, bool all, capp_error *reterr)
 {
     etcd_events *events = NULL;

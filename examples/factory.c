@@ -37,8 +37,8 @@ static capp_status save_config(distributed_service *self, const char *key, const
 }
 
 /*
- * The entry is renewed for as long as the registration lives, and made again if it is lost. The instance is part of its
- * key: a second instance of the service does not overwrite the first.
+ * The entry is renewed for as long as the registration lives, and made again if it is lost. The instance is
+ * part of its key: a second instance of the service does not overwrite the first.
  */
 static capp_status register_service(distributed_service *self, const char *name, const char *instance,
                                     const char *addr, capp_error *reterr)

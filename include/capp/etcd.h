@@ -23,14 +23,17 @@
  * are ignored. The client whose name is "default" in this sense is the unnamed one too.
  *
  * @par Life
- * capp_build() checks all options, and connects nothing. capp_run() connects the clients, all at the same time, as
- * their capp_etcd_start says. As the first act of a stop every wait on a client ends with ETCD_E_CANCELLED (blocked
+ * capp_build() checks all options, and connects nothing. capp_run() connects the clients, all at the same
+ * time, as
+ * their capp_etcd_start says. As the first act of a stop every wait on a client ends with ETCD_E_CANCELLED
+ * (blocked
  * watches, lock waits; ordinary calls still work). After workers and services have stopped, the leases that
  * the clients keep alive are given back, and with them locks and registrations that are still held; then
  * the clients are closed, in reverse order. Until capp_free() a closed client answers with ETCD_E_CLOSED.
  *
  * @par Environment
- * Variables win over what the program says of a client. NAME is the client's name in capitals, with `_` for `-`:
+ * Variables win over what the program says of a client. NAME is the client's name in capitals, with `_` for
+ * `-`:
  *
  *     CAPP_ETCD__CLIENTS__NAME__ENDPOINTS        a comma-separated list
  *     CAPP_ETCD__CLIENTS__NAME__USERNAME
@@ -38,7 +41,8 @@
  *     CAPP_ETCD__CLIENTS__NAME__PASSWORD__ENV    the name of the variable that holds it, or
  *     CAPP_ETCD__CLIENTS__NAME__PASSWORD__FILE   the path of the file that holds it
  *
- * A value that is wrong is a mistake of the build; a variable below CAPP_ETCD__CLIENTS__ that nothing reads is logged as a
+ * A value that is wrong is a mistake of the build; a variable below CAPP_ETCD__CLIENTS__ that nothing reads
+ * is logged as a
  * warning.
  */
 #ifndef CAPP_ETCD_H
@@ -62,14 +66,18 @@ typedef void capp_etcd_fn(capp_etcd_builder *builder, void *user_data);
 
 /** What a client does when it starts. In every case it goes on connecting by itself whenever it must. */
 typedef enum capp_etcd_start {
-    /** Connects. A refused login is an error; a server that cannot be reached within the dial timeout only a warning. */
+    /**
+     * Connects. A refused login is an error; a server that cannot be reached within the dial timeout only a
+     * warning.
+     */
     CAPP_ETCD_EAGER = 0,
     CAPP_ETCD_REQUIRED = 1, /**< Connects; a server that cannot be reached is an error as well. */
     CAPP_ETCD_LAZY = 2,     /**< Connects with the first call. */
     CAPP_ETCD_START_FORCE_INT32 = 0x7fffffff
 } capp_etcd_start;
 
-/** What the module, not the client itself, wants to know of a client. Grows at its end; zero means default. */
+/** What the module, not the client itself, wants to know of a client. Grows at its end; zero means default.
+ */
 typedef struct capp_etcd_client_opts {
     size_t size;           /**< sizeof this struct; set by CAPP_ETCD_CLIENT. */
     capp_etcd_start start; /**< CAPP_ETCD_EAGER. */
@@ -102,13 +110,16 @@ CAPP_API capp_module capp_etcd(capp_etcd_fn *fn, void *user_data);
  *
  * @param builder  Borrowed, only inside the capp_etcd_fn.
  * @param name     See the top of this file. Copied.
- * @param opts     The client's own options, deeply copied; NULL for the defaults. `name` is to be left NULL. Without a `log_fn` the
- *                 client logs to the application, category "etcd". Without a `loop` it shares one with the module's other clients;
+ * @param opts     The client's own options, deeply copied; NULL for the defaults. `name` is to be left
+ *     NULL. Without a `log_fn` the
+ *                 client logs to the application, category "etcd". Without a `loop` it shares one with the
+ *                 module's other clients;
  *                 a loop of caller drive is refused.
  *
  * @retval CAPP_OK
  * @retval CAPP_E_DUPLICATE         The name is taken; the first client stays as it is.
- * @retval CAPP_E_INVALID_ARGUMENT  A bad name, option or environment variable, or a password whose source is missing or empty.
+ * @retval CAPP_E_INVALID_ARGUMENT  A bad name, option or environment variable, or a password whose source
+ *     is missing or empty.
  * @retval CAPP_E_IO                A file cannot be read, or there is no descriptor or thread.
  * @retval CAPP_E_NO_MEMORY
  * @retval CAPP_E_STATE             Outside of the capp_etcd_fn.
@@ -134,7 +145,8 @@ CAPP_API capp_setup *capp_etcd_builder_setup(capp_etcd_builder *builder);
 
 /**
  * Named clients. The module makes one for the application and injects it; a program without the host
- * makes its own. Any number of threads may use it at the same time; none of its functions but capp_etcd_factory_free()
+ * makes its own. Any number of threads may use it at the same time; none of its functions but
+ * capp_etcd_factory_free()
  * invalidates a client.
  */
 typedef struct capp_etcd_factory capp_etcd_factory;
@@ -145,7 +157,8 @@ CAPP_API CAPP_TYPE_DECLARE(capp_etcd_factory);
 /**
  * Makes an empty factory, for a program that does without the host.
  *
- * @param logger            Where clients without a `log_fn` log to; borrowed, must outlive the factory. NULL: nowhere.
+ * @param logger            Where clients without a `log_fn` log to; borrowed, must outlive the factory.
+ *     NULL: nowhere.
  * @param[out] ret_factory  capp_etcd_factory_free().
  * @param[out] reterr       Set on failure only. NULL if not wanted.
  * @retval CAPP_OK
@@ -160,21 +173,26 @@ CAPP_API CAPP_NODISCARD capp_status capp_etcd_factory_new(const capp_logger *log
                                                           capp_error *reterr);
 
 /**
- * Adds a client and, unless it is lazy, waits until it is connected and logged in, at most for its dial timeout. Other
- * threads can use the factory meanwhile; they see the client when it is there. When this fails nothing is left of it.
+ * Adds a client and, unless it is lazy, waits until it is connected and logged in, at most for its dial
+ * timeout. Other
+ * threads can use the factory meanwhile; they see the client when it is there. When this fails nothing is
+ * left of it.
  *
  * @param factory      Borrowed.
  * @param name         See the top of this file. Copied.
- * @param opts         As for capp_etcd_add_client(), but no environment is read, and caller drive is allowed, to a program
+ * @param opts         As for capp_etcd_add_client(), but no environment is read, and caller drive is
+ *     allowed, to a program
  *                     that uses all of the factory on the loop's thread.
  * @param client_opts  NULL for the defaults.
  * @param[out] reterr  Set on failure only. NULL if not wanted.
  *
- * @retval CAPP_OK                  Connected; or not reached yet, which for CAPP_ETCD_EAGER is logged as a warning.
+ * @retval CAPP_OK                  Connected; or not reached yet, which for CAPP_ETCD_EAGER is logged as a
+ *     warning.
  * @retval CAPP_E_DUPLICATE         The name is taken, or is just being registered.
  * @retval CAPP_E_INVALID_ARGUMENT  A bad name or option, or a password whose source is missing or empty.
  * @retval CAPP_E_AUTH              The login was refused.
- * @retval CAPP_E_UNAVAILABLE       CAPP_ETCD_REQUIRED: no server was reached; CAPP_E_TIMEOUT: one was, but did not answer.
+ * @retval CAPP_E_UNAVAILABLE       CAPP_ETCD_REQUIRED: no server was reached; CAPP_E_TIMEOUT: one was, but
+ *     did not answer.
  * @retval CAPP_E_CLOSED            The factory is closed, or was closed meanwhile.
  * @retval CAPP_E_CANCELLED         The application stops.
  * @retval CAPP_E_STATE             Called from a callback of a client.
@@ -192,7 +210,8 @@ CAPP_API CAPP_NODISCARD capp_status capp_etcd_factory_register(capp_etcd_factory
  * Looks a client up.
  *
  * @param name             As it was registered.
- * @param[out] ret_client  The client, borrowed until capp_etcd_factory_free() (of the module's factory: capp_free());
+ * @param[out] ret_client  The client, borrowed until capp_etcd_factory_free() (of the module's factory:
+ *     capp_free());
  *                         NULL on failure.
  * @param[out] reterr      Set on failure only. NULL if not wanted.
  * @retval CAPP_OK
@@ -212,7 +231,8 @@ CAPP_API bool capp_etcd_factory_has(capp_etcd_factory *factory, const char *name
 /**
  * Lists the names, in the order of registration, also when the factory is closed.
  *
- * @param[out] names  Receives the first @p capacity names, borrowed until the factory is freed. May be NULL when
+ * @param[out] names  Receives the first @p capacity names, borrowed until the factory is freed. May be NULL
+ *     when
  *                    @p capacity is 0.
  * @return How many clients there are.
  * @par Threads
@@ -225,7 +245,8 @@ CAPP_API size_t capp_etcd_factory_list(capp_etcd_factory *factory, const char **
 typedef bool capp_etcd_each_fn(const char *name, etcd_client *client, void *user_data);
 
 /**
- * Calls a function for each client, in the order of registration, under no lock. Clients that are registered meanwhile
+ * Calls a function for each client, in the order of registration, under no lock. Clients that are
+ * registered meanwhile
  * are visited as well.
  * @par Threads
  * Any.
@@ -234,14 +255,16 @@ typedef bool capp_etcd_each_fn(const char *name, etcd_client *client, void *user
 CAPP_API void capp_etcd_factory_each(capp_etcd_factory *factory, capp_etcd_each_fn *fn, void *user_data);
 
 /**
- * Closes the factory: gives back the leases that its clients keep alive, and with them locks and registrations, and then
+ * Closes the factory: gives back the leases that its clients keep alive, and with them locks and
+ * registrations, and then
  * closes the clients in reverse order. A failure with one does not keep the others from being closed.
  * Idempotent; a second thread waits until the first has done it. The module does this itself.
  *
  * @param timeout_ms   How long servers may take over the leases, in all. Milliseconds; 0: 3,000.
  * @param[out] reterr  Set on failure only. NULL if not wanted.
  * @retval CAPP_OK                  Closed, now or before.
- * @retval CAPP_E_UNAVAILABLE, CAPP_E_TIMEOUT, other  Closed, but leases could not be given back; they end after their TTL.
+ * @retval CAPP_E_UNAVAILABLE, CAPP_E_TIMEOUT, other  Closed, but leases could not be given back; they end
+ *     after their TTL.
  *                                  The message has them all.
  * @retval CAPP_E_TIMEOUT           Also: another thread has not finished closing.
  * @retval CAPP_E_INVALID_ARGUMENT  @p factory is NULL, or @p timeout_ms is negative.
@@ -265,7 +288,8 @@ CAPP_API void capp_etcd_factory_free(capp_etcd_factory *factory);
 /* ---- errors ------------------------------------------------------------------------------------------- */
 
 /**
- * Makes a host's error of a client's: the whole message, the flags, errno, and the client's status as `external_code`.
+ * Makes a host's error of a client's: the whole message, the flags, errno, and the client's status as
+ * `external_code`.
  *
  *     etcd_error err;
  *     if (etcd_put(self->etcd, key, value, NULL, NULL, &err) != ETCD_OK)
@@ -273,7 +297,8 @@ CAPP_API void capp_etcd_factory_free(capp_etcd_factory *factory);
  *
  * @param error        What the client filled; not NULL.
  * @param[out] reterr  NULL if not wanted.
- * @return The host's status for it: ETCD_E_DEADLINE is CAPP_E_TIMEOUT, ETCD_E_EXISTS is CAPP_E_DUPLICATE, ETCD_E_WOULD_DEADLOCK is
+ * @return The host's status for it: ETCD_E_DEADLINE is CAPP_E_TIMEOUT, ETCD_E_EXISTS is CAPP_E_DUPLICATE,
+ *     ETCD_E_WOULD_DEADLOCK is
  * CAPP_E_STATE, ETCD_E_NO_LEADER is CAPP_E_UNAVAILABLE, those with a namesake are that one, and all others
  * CAPP_E_EXTERNAL.
  * @par Threads

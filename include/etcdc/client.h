@@ -22,17 +22,19 @@ typedef struct etcd_client etcd_client;
 
 /** TLS options of a client. All paths name PEM files and are copied. */
 typedef struct etcd_tls_opts {
-    size_t size;             /**< sizeof this struct; set by ETCD_TLS_OPTS. */
-    const char *ca_file;     /**< Whom to trust; NULL: the system's roots. */
-    const char *cert_file;   /**< The client's certificate (mTLS); together with key_file. */
-    const char *key_file;    /**< Its private key, not encrypted. */
-    const char *server_name; /**< Verified instead of the endpoint's host, and sent as SNI. */
+    size_t size;               /**< sizeof this struct; set by ETCD_TLS_OPTS. */
+    const char *ca_file;       /**< Whom to trust; NULL: the system's roots. */
+    const char *cert_file;     /**< The client's certificate (mTLS); together with key_file. */
+    const char *key_file;      /**< Its private key, not encrypted. */
+    const char *server_name;   /**< Verified instead of the endpoint's host, and sent as SNI. */
     bool insecure_skip_verify; /**< Do not verify the server. For experiments only. */
     uint8_t pad_[7];           /**< Zero. */
 } etcd_tls_opts;
 
+/* clang-format off */
 /** Initialises the struct with its defaults, in C and C++. */
 #define ETCD_TLS_OPTS_INIT {sizeof(etcd_tls_opts), NULL, NULL, NULL, NULL, false, {0}}
+/* clang-format on */
 #ifndef __cplusplus
 /** Options in place: `.tls = ETCD_TLS_OPTS(.ca_file = "ca.pem")`. */
 #define ETCD_TLS_OPTS(...) (&(const etcd_tls_opts){.size = sizeof(etcd_tls_opts), __VA_ARGS__})
@@ -45,8 +47,9 @@ typedef struct etcd_client_opts {
     const char *name;
     /**
      * Ends with NULL: ETCD_LIST("a:2379", "b:2379"). NULL: "localhost:2379"; an empty list is refused.
-     * `host`, `host:port`, `[v6]:port`, with `http://` or `https://` in front, `unix:path`. Port 2379 by default. The scheme
-     * decides about TLS for each endpoint; without a scheme, TLS is used iff `tls` is set.
+     * `host`, `host:port`, `[v6]:port`, with `http://` or `https://` in front, `unix:path`. Port 2379 by
+     * default. The scheme decides about TLS for each endpoint; without a scheme, TLS is used iff `tls` is
+     * set.
      */
     const char *const *endpoints;
     /** One attempt to connect: names, TCP, TLS, HTTP/2 and login. Milliseconds; 0: 5,000. */
@@ -62,7 +65,10 @@ typedef struct etcd_client_opts {
     size_t max_send_bytes;
     /** Largest answer. Bytes; 0: 2^31 - 1. Not below max_send_bytes when both are set. */
     size_t max_recv_bytes;
-    /** A ping so often while a call or watch is open. Milliseconds; 0: 10,000; at least 10,000 (servers punish more). */
+    /**
+     * A ping so often while a call or watch is open. Milliseconds; 0: 10,000; at least 10,000 (servers
+     * punish more).
+     */
     int64_t keepalive_time_ms;
     /** How long an unanswered ping is borne before the connection is given up. Milliseconds; 0: 5,000. */
     int64_t keepalive_timeout_ms;
@@ -78,12 +84,14 @@ typedef struct etcd_client_opts {
     uint32_t max_outstanding;
 } etcd_client_opts;
 
+/* clang-format off */
 /** Initialises the struct with its defaults, in C and C++. */
 #define ETCD_CLIENT_OPTS_INIT                                                                              \
     {                                                                                                      \
         sizeof(etcd_client_opts), NULL, NULL, 0, 0, NULL, {NULL, ETCD_SECRET_KIND_NONE, 0}, 0, 0, 0, 0, 0, \
             NULL, NULL, NULL, NULL, ETCD_LOG_DEFAULT, 0                                                    \
     }
+/* clang-format on */
 #ifndef __cplusplus
 /** Options in place: `ETCD_CLIENT_OPTS(.endpoints = ETCD_LIST("localhost:2379"))`. */
 #define ETCD_CLIENT_OPTS(...) (&(const etcd_client_opts){.size = sizeof(etcd_client_opts), __VA_ARGS__})
@@ -96,8 +104,10 @@ typedef struct etcd_client_opts {
  * @param[out] ret_client Close it with etcd_client_close(), give it back with etcd_client_free().
  * @param[out] reterr     NULL if not wanted.
  * @retval ETCD_OK
- * @retval ETCD_E_INVALID_ARGUMENT  An option is wrong, or a secret's source is missing or empty; the message names it.
- * @retval ETCD_E_IO                A certificate, key or password file cannot be read; no descriptor or thread.
+ * @retval ETCD_E_INVALID_ARGUMENT  An option is wrong, or a secret's source is missing or empty; the
+ *     message names it.
+ * @retval ETCD_E_IO                A certificate, key or password file cannot be read; no descriptor or
+ *     thread.
  * @retval ETCD_E_NO_MEMORY
  * @par Threads Any.
  * @since 0.1
@@ -126,35 +136,38 @@ ETCD_API ETCD_NODISCARD etcd_status etcd_client_wait_ready_async(etcd_client *cl
                                                                  etcd_op **ret_op, etcd_error *reterr);
 
 /**
- * Does nothing for a while: an operation that ends with ETCD_OK after `delay_ms` milliseconds, for what callbacks want to do
- * later, a next attempt say. Needs no server. Unlike a watch it is not ended by etcd_client_cancel_waits().
+ * Does nothing for a while: an operation that ends with ETCD_OK after `delay_ms` milliseconds, for what
+ * callbacks want to do later, a next attempt say. Needs no server. Unlike a watch it is not ended by
+ * etcd_client_cancel_waits().
  *
- * @param on_done, user_data, ret_op, reterr  As for etcd_put_async(). The outcome is etcd_op_status(): ETCD_OK, ETCD_E_CANCELLED
- *                                            or ETCD_E_CLOSED.
+ * @param on_done, user_data, ret_op, reterr  As for etcd_put_async(). The outcome is etcd_op_status():
+ *     ETCD_OK, ETCD_E_CANCELLED or ETCD_E_CLOSED.
  * @retval ETCD_OK, ETCD_E_INVALID_ARGUMENT, ETCD_E_CLOSED, ETCD_E_NO_MEMORY
  * @par Threads Any, also from callbacks.
  * @since 0.1
  */
 ETCD_API ETCD_NODISCARD etcd_status etcd_client_delay_async(etcd_client *client, int64_t delay_ms,
-                                                            etcd_op_fn *on_done, void *user_data, etcd_op **ret_op,
-                                                            etcd_error *reterr);
+                                                            etcd_op_fn *on_done, void *user_data,
+                                                            etcd_op **ret_op, etcd_error *reterr);
 
 /**
- * Ends every wait of this client - watches, lock waits, calls made with `in_wait` - with ETCD_E_CANCELLED, now and from now on: those
- * begun later end the same way. Ordinary calls go on working. For the orderly stop of a program, before
- * etcd_client_close(). Any thread.
+ * Ends every wait of this client - watches, lock waits, calls made with `in_wait` - with ETCD_E_CANCELLED,
+ * now and from now on: those begun later end the same way. Ordinary calls go on working. For the orderly
+ * stop of a program, before etcd_client_close(). Any thread.
  * @since 0.1
  */
 ETCD_API void etcd_client_cancel_waits(etcd_client *client);
 
 /**
- * Revokes every lease that this client keeps alive, all at once, and with them locks and registrations: nothing is left for others to
- * wait for. Their keep-alives end with ETCD_E_CLOSED, and new ones are refused. For the orderly stop of a program, after
- * etcd_client_cancel_waits() and before etcd_client_close().
+ * Revokes every lease that this client keeps alive, all at once, and with them locks and registrations:
+ * nothing is left for others to wait for. Their keep-alives end with ETCD_E_CLOSED, and new ones are
+ * refused. For the orderly stop of a program, after etcd_client_cancel_waits() and before
+ * etcd_client_close().
  *
  * @param timeout_ms  0: the client's default.
  * @retval ETCD_OK  Nothing is left; also when there was no lease.
- * @retval ETCD_E_DEADLINE, ETCD_E_UNAVAILABLE, ...  Of the first lease that could not be revoked; it expires by itself.
+ * @retval ETCD_E_DEADLINE, ETCD_E_UNAVAILABLE, ...  Of the first lease that could not be revoked; it
+ *     expires by itself.
  * @retval ETCD_E_CLOSED, ETCD_E_WOULD_DEADLOCK, ETCD_E_INVALID_ARGUMENT, ETCD_E_NO_MEMORY
  * @par Threads Any, not from a callback.
  * @since 0.1
@@ -162,10 +175,11 @@ ETCD_API void etcd_client_cancel_waits(etcd_client *client);
 ETCD_API etcd_status etcd_client_release_leases(etcd_client *client, int64_t timeout_ms, etcd_error *reterr);
 
 /**
- * Closes the client: every pending call, watch and keep-alive ends once, with ETCD_E_CLOSED; connections are closed. Their handles, and the
- * client's, still answer with that status until they are freed. Leases are left as they are.
- * Idempotent. Does not wait for callbacks of other objects; bounded by local work, never by a server. Under caller drive the
- * callbacks that wait run before it returns, unless it is called from one.
+ * Closes the client: every pending call, watch and keep-alive ends once, with ETCD_E_CLOSED; connections
+ * are closed. Their handles, and the client's, still answer with that status until they are freed. Leases
+ * are left as they are. Idempotent. Does not wait for callbacks of other objects; bounded by local work,
+ * never by a server. Under caller drive the callbacks that wait run before it returns, unless it is called
+ * from one.
  *
  * @retval ETCD_OK  Closed, now or before.
  * @par Threads Any, also from a callback.
@@ -173,40 +187,48 @@ ETCD_API etcd_status etcd_client_release_leases(etcd_client *client, int64_t tim
  */
 ETCD_API etcd_status etcd_client_close(etcd_client *client, etcd_error *reterr);
 
-/** Closes the client if need be and gives the handle back. Handles of its watches, leases and operations stay valid. NULL is
+/**
+ * Closes the client if need be and gives the handle back. Handles of its watches, leases and operations
+ * stay valid. NULL is
  * fine. Any thread. @since 0.1 */
 ETCD_API void etcd_client_free(etcd_client *client);
 
 /** The name from the options. Lives as long as the client. @since 0.1 */
 ETCD_API const char *etcd_client_name(const etcd_client *client);
 
-/** The time limit of calls that set none of their own, in milliseconds; ETCD_TIMEOUT_NONE: none. Any thread. @since 0.1 */
+/**
+ * The time limit of calls that set none of their own, in milliseconds; ETCD_TIMEOUT_NONE: none. Any thread.
+ * @since 0.1
+ */
 ETCD_API int64_t etcd_client_timeout_ms(const etcd_client *client);
 
 /** How the client's loop is driven. Any thread. @since 0.1 */
 ETCD_API etcd_drive etcd_client_drive(const etcd_client *client);
 
 /**
- * Writes the effective options as text, one `key: value` a line, with a NUL; secrets are shown as "set" or "not set". Returns
- * the length of the whole text, which was cut if it is >= size. Any thread.
+ * Writes the effective options as text, one `key: value` a line, with a NUL; secrets are shown as "set" or
+ * "not set". Returns the length of the whole text, which was cut if it is >= size. Any thread.
  * @since 0.1
  */
 ETCD_API size_t etcd_client_describe(const etcd_client *client, char *dst, size_t size);
 
 /**
- * Replaces the endpoints by what the members advertise, as auto_sync_interval_ms does. Learners and members that have not
- * started are left out; an empty answer changes nothing and is ETCD_E_UNAVAILABLE.
+ * Replaces the endpoints by what the members advertise, as auto_sync_interval_ms does. Learners and members
+ * that have not started are left out; an empty answer changes nothing and is ETCD_E_UNAVAILABLE.
  *
  * @param timeout_ms  0: the client's default.
- * @retval ETCD_OK, ETCD_E_UNAVAILABLE, ETCD_E_DEADLINE, ETCD_E_AUTH, ETCD_E_DENIED, ETCD_E_NO_LEADER, ETCD_E_CLOSED,
+ * @retval ETCD_OK, ETCD_E_UNAVAILABLE, ETCD_E_DEADLINE, ETCD_E_AUTH, ETCD_E_DENIED, ETCD_E_NO_LEADER,
+ *     ETCD_E_CLOSED,
  *         ETCD_E_WOULD_DEADLOCK, ETCD_E_INVALID_ARGUMENT, ETCD_E_NO_MEMORY
  * @par Threads Any.
  * @since 0.1
  */
-ETCD_API ETCD_NODISCARD etcd_status etcd_client_sync(etcd_client *client, int64_t timeout_ms, etcd_error *reterr);
+ETCD_API ETCD_NODISCARD etcd_status etcd_client_sync(etcd_client *client, int64_t timeout_ms,
+                                                     etcd_error *reterr);
 
 /**
- * Writes the endpoints in use now, comma-separated, with a NUL. Returns the length of the whole text. Any thread.
+ * Writes the endpoints in use now, comma-separated, with a NUL. Returns the length of the whole text. Any
+ * thread.
  * @since 0.1
  */
 ETCD_API size_t etcd_client_endpoints(const etcd_client *client, char *dst, size_t size);

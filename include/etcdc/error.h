@@ -25,7 +25,8 @@ typedef enum etcd_status {
     ETCD_OK = 0,
     ETCD_E_INVALID_ARGUMENT = 1, /**< Bad input; the message names argument and value. */
     ETCD_E_NO_MEMORY = 2,
-    ETCD_E_CLOSED = 3,         /**< The client is closed, or was closed meanwhile; or this is a forked child. */
+    /** The client is closed, or was closed meanwhile; or this is a forked child. */
+    ETCD_E_CLOSED = 3,
     ETCD_E_CANCELLED = 4,      /**< Ended by a cancel. */
     ETCD_E_DEADLINE = 5,       /**< Sent, no answer in time. */
     ETCD_E_UNAVAILABLE = 6,    /**< Never reached a server; the message has the last cause. */
@@ -68,16 +69,19 @@ typedef enum etcd_status {
  */
 typedef struct etcd_error {
     etcd_status status;
-    int32_t grpc_code;  /**< The gRPC status code, 0..16; -1 when there was none. */
-    uint32_t flags;     /**< ETCD_ERROR_… */
-    int32_t sys_errno;  /**< errno of the system call behind it; 0 when there was none. */
-    int64_t revision;   /**< ETCD_E_COMPACTED: the oldest revision that is left, when known; else 0. */
+    int32_t grpc_code; /**< The gRPC status code, 0..16; -1 when there was none. */
+    uint32_t flags;    /**< ETCD_ERROR_… */
+    int32_t sys_errno; /**< errno of the system call behind it; 0 when there was none. */
+    int64_t revision;  /**< ETCD_E_COMPACTED: the oldest revision that is left, when known; else 0. */
     uint32_t reserved[3];
     /** Operation, client, endpoint and cause, for people. Valid UTF-8, NUL-terminated, no secret in it. */
     char message[ETCD_ERROR_MESSAGE_SIZE];
 } etcd_error;
 
-/** The name of a status as it is written in C ("ETCD_E_DEADLINE"), for logs; never NULL. Any thread. @since 0.1 */
+/**
+ * The name of a status as it is written in C ("ETCD_E_DEADLINE"), for logs; never NULL. Any thread. @since
+ * 0.1
+ */
 ETCD_API const char *etcd_status_name(etcd_status status);
 /** A short English text for a status; never NULL. Any thread. @since 0.1 */
 ETCD_API const char *etcd_status_text(etcd_status status);

@@ -3,18 +3,20 @@
  * @file kv.h
  * Put, get, delete, compact.
  *
- * Each call has a blocking form and an `_async` form with a `_take` function. In the lists of statuses below, "common" means:
+ * Each call has a blocking form and an `_async` form with a `_take` function. In the lists of statuses
+ * below, "common" means:
  *
  * - ETCD_E_INVALID_ARGUMENT: an argument is wrong; nothing was sent
- * - ETCD_E_DEADLINE: sent, no answer in time; ETCD_E_UNAVAILABLE: never reached a server, or it could not serve
+ * - ETCD_E_DEADLINE: sent, no answer in time; ETCD_E_UNAVAILABLE: never reached a server, or it could not
+ *   serve
  * - ETCD_E_AUTH, ETCD_E_DENIED, ETCD_E_NO_LEADER, ETCD_E_TOO_LARGE, ETCD_E_PRECONDITION, ETCD_E_UNSUPPORTED,
  *   ETCD_E_CORRUPT, ETCD_E_PROTOCOL: as their names say
  * - ETCD_E_BUSY: too many calls under way; nothing was sent
  * - ETCD_E_CANCELLED, ETCD_E_CLOSED, ETCD_E_NO_MEMORY
  * - ETCD_E_WOULD_DEADLOCK: a blocking form inside a callback
  *
- * Reads are repeated on other endpoints inside the time limit. Writes are repeated only when they provably were not
- * processed; where they may have been, the error has ETCD_ERROR_MAYBE_APPLIED.
+ * Reads are repeated on other endpoints inside the time limit. Writes are repeated only when they provably
+ * were not processed; where they may have been, the error has ETCD_ERROR_MAYBE_APPLIED.
  */
 #ifndef ETCDC_KV_H
 #define ETCDC_KV_H
@@ -31,14 +33,17 @@ typedef struct etcd_put_opts {
     int64_t timeout_ms; /**< 0: the client's default; ETCD_TIMEOUT_NONE: no limit. */
     int64_t lease_id;   /**< The key goes when this lease ends; 0: none. */
     bool prev_kv;       /**< Return the pair that this write replaced. */
-    bool ignore_value;  /**< Keep the stored value, change only the lease; `value` must be empty. The key must exist. */
-    bool ignore_lease;  /**< Keep the stored lease, change only the value; no lease_id. The key must exist. */
-    bool fail_fast;     /**< Do not wait for a connection. */
-    uint8_t pad_[4];    /**< Zero. */
+    /** Keep the stored value, change only the lease; `value` must be empty. The key must exist. */
+    bool ignore_value;
+    bool ignore_lease; /**< Keep the stored lease, change only the value; no lease_id. The key must exist. */
+    bool fail_fast;    /**< Do not wait for a connection. */
+    uint8_t pad_[4];   /**< Zero. */
 } etcd_put_opts;
 
+/* clang-format off */
 /** Initialises the struct with its defaults, in C and C++. */
 #define ETCD_PUT_OPTS_INIT {sizeof(etcd_put_opts), 0, 0, false, false, false, false, {0}}
+/* clang-format on */
 #ifndef __cplusplus
 /** Options in place: `ETCD_PUT_OPTS(.lease_id = id)`. */
 #define ETCD_PUT_OPTS(...) (&(const etcd_put_opts){.size = sizeof(etcd_put_opts), __VA_ARGS__})
@@ -74,7 +79,8 @@ ETCD_API ETCD_NODISCARD etcd_status etcd_put(etcd_client *client, etcd_bytes key
  * @param on_done         NULL if not wanted.
  * @param[out] ret_op     NULL if not wanted (then the operation frees itself); else etcd_op_free().
  * @retval ETCD_OK  Under way: everything else is told by the operation.
- * @retval ETCD_E_INVALID_ARGUMENT, ETCD_E_BUSY, ETCD_E_CLOSED, ETCD_E_NO_MEMORY, ETCD_E_TOO_LARGE  Not started; `on_done` will not run.
+ * @retval ETCD_E_INVALID_ARGUMENT, ETCD_E_BUSY, ETCD_E_CLOSED, ETCD_E_NO_MEMORY, ETCD_E_TOO_LARGE  Not
+ *     started; `on_done` will not run.
  * @par Threads Any, also from callbacks.
  * @since 0.1
  */
@@ -82,7 +88,9 @@ ETCD_API ETCD_NODISCARD etcd_status etcd_put_async(etcd_client *client, etcd_byt
                                                    const etcd_put_opts *opts, etcd_op_fn *on_done,
                                                    void *user_data, etcd_op **ret_op, etcd_error *reterr);
 
-/** The outcome of a put: its status, and on success its result, which may be taken once. ETCD_E_BUSY while it is under way;
+/**
+ * The outcome of a put: its status, and on success its result, which may be taken once. ETCD_E_BUSY while
+ * it is under way;
  * ETCD_E_INVALID_ARGUMENT when `op` is not a put, or was taken. @since 0.1 */
 ETCD_API etcd_status etcd_put_take(etcd_op *op, etcd_put_result **ret_result, etcd_error *reterr);
 
@@ -115,11 +123,11 @@ typedef enum etcd_sort_order {
 
 /** Options of etcd_get(). Zero means default. At most one of prefix, from_key and range_end. */
 typedef struct etcd_get_opts {
-    size_t size;          /**< sizeof this struct; set by ETCD_GET_OPTS. */
-    int64_t timeout_ms;   /**< 0: the client's default; ETCD_TIMEOUT_NONE: no limit. */
-    etcd_bytes range_end; /**< All keys in [key, range_end). */
-    int64_t limit;        /**< At most so many pairs; 0: all. */
-    int64_t revision;     /**< As of this revision; 0: now. */
+    size_t size;              /**< sizeof this struct; set by ETCD_GET_OPTS. */
+    int64_t timeout_ms;       /**< 0: the client's default; ETCD_TIMEOUT_NONE: no limit. */
+    etcd_bytes range_end;     /**< All keys in [key, range_end). */
+    int64_t limit;            /**< At most so many pairs; 0: all. */
+    int64_t revision;         /**< As of this revision; 0: now. */
     int64_t min_mod_revision; /**< These four filter the pairs; they do not change the count. 0: no filter. */
     int64_t max_mod_revision;
     int64_t min_create_revision;
@@ -136,12 +144,14 @@ typedef struct etcd_get_opts {
     uint8_t pad_[1];   /**< Zero. */
 } etcd_get_opts;
 
+/* clang-format off */
 /** Initialises the struct with its defaults, in C and C++. */
 #define ETCD_GET_OPTS_INIT                                                                              \
     {                                                                                                   \
         sizeof(etcd_get_opts), 0, {NULL, 0}, 0, 0, 0, 0, 0, 0, ETCD_SORT_BY_KEY, ETCD_SORT_NONE, false, \
             false, false, false, false, false, false, {0}                                               \
     }
+/* clang-format on */
 #ifndef __cplusplus
 /** Options in place: `ETCD_GET_OPTS(.prefix = true)`. */
 #define ETCD_GET_OPTS(...) (&(const etcd_get_opts){.size = sizeof(etcd_get_opts), __VA_ARGS__})
@@ -155,7 +165,8 @@ typedef struct etcd_get_result etcd_get_result;
  *
  * @param client, key, opts, ret_result, reterr  As for etcd_put().
  * @retval ETCD_OK
- * @retval ETCD_E_COMPACTED        opts->revision is compacted away; reterr->revision says from where on there is data, if known.
+ * @retval ETCD_E_COMPACTED        opts->revision is compacted away; reterr->revision says from where on
+ *     there is data, if known.
  * @retval ETCD_E_FUTURE_REVISION  opts->revision does not exist yet.
  * @retval ETCD_E_TOO_LARGE        The answer is above max_recv_bytes; use `limit` to read in pages.
  * @retval common                  See the head of this file.
@@ -165,9 +176,9 @@ typedef struct etcd_get_result etcd_get_result;
 ETCD_API ETCD_NODISCARD etcd_status etcd_get(etcd_client *client, etcd_bytes key, const etcd_get_opts *opts,
                                              etcd_get_result **ret_result, etcd_error *reterr);
 /** Starts a get; see etcd_put_async(). @since 0.1 */
-ETCD_API ETCD_NODISCARD etcd_status etcd_get_async(etcd_client *client, etcd_bytes key, const etcd_get_opts *opts,
-                                                   etcd_op_fn *on_done, void *user_data, etcd_op **ret_op,
-                                                   etcd_error *reterr);
+ETCD_API ETCD_NODISCARD etcd_status etcd_get_async(etcd_client *client, etcd_bytes key,
+                                                   const etcd_get_opts *opts, etcd_op_fn *on_done,
+                                                   void *user_data, etcd_op **ret_op, etcd_error *reterr);
 /** The outcome of a get; see etcd_put_take(). @since 0.1 */
 ETCD_API etcd_status etcd_get_take(etcd_op *op, etcd_get_result **ret_result, etcd_error *reterr);
 
@@ -198,8 +209,10 @@ typedef struct etcd_delete_opts {
     uint8_t pad_[4];      /**< Zero. */
 } etcd_delete_opts;
 
+/* clang-format off */
 /** Initialises the struct with its defaults, in C and C++. */
 #define ETCD_DELETE_OPTS_INIT {sizeof(etcd_delete_opts), 0, {NULL, 0}, false, false, false, false, {0}}
+/* clang-format on */
 #ifndef __cplusplus
 /** Options in place: `ETCD_DELETE_OPTS(.prefix = true)`. */
 #define ETCD_DELETE_OPTS(...) (&(const etcd_delete_opts){.size = sizeof(etcd_delete_opts), __VA_ARGS__})
@@ -217,8 +230,9 @@ typedef struct etcd_delete_result etcd_delete_result;
  * @par Threads Any; caller drive: the loop's thread.
  * @since 0.1
  */
-ETCD_API ETCD_NODISCARD etcd_status etcd_delete(etcd_client *client, etcd_bytes key, const etcd_delete_opts *opts,
-                                                etcd_delete_result **ret_result, etcd_error *reterr);
+ETCD_API ETCD_NODISCARD etcd_status etcd_delete(etcd_client *client, etcd_bytes key,
+                                                const etcd_delete_opts *opts, etcd_delete_result **ret_result,
+                                                etcd_error *reterr);
 /** Starts a delete; see etcd_put_async(). @since 0.1 */
 ETCD_API ETCD_NODISCARD etcd_status etcd_delete_async(etcd_client *client, etcd_bytes key,
                                                       const etcd_delete_opts *opts, etcd_op_fn *on_done,
@@ -248,15 +262,18 @@ typedef struct etcd_compact_opts {
     uint8_t pad_[6];    /**< Zero. */
 } etcd_compact_opts;
 
+/* clang-format off */
 /** Initialises the struct with its defaults, in C and C++. */
 #define ETCD_COMPACT_OPTS_INIT {sizeof(etcd_compact_opts), 0, false, false, {0}}
+/* clang-format on */
 #ifndef __cplusplus
 /** Options in place: `ETCD_COMPACT_OPTS(.physical = true)`. */
 #define ETCD_COMPACT_OPTS(...) (&(const etcd_compact_opts){.size = sizeof(etcd_compact_opts), __VA_ARGS__})
 #endif
 
 /**
- * Drops all that was overwritten or deleted before `revision`. Reads and watches of older revisions fail from then on.
+ * Drops all that was overwritten or deleted before `revision`. Reads and watches of older revisions fail
+ * from then on.
  *
  * @param revision  > 0.
  * @retval ETCD_OK
@@ -276,8 +293,9 @@ ETCD_API ETCD_NODISCARD etcd_status etcd_compact_async(etcd_client *client, int6
 /* ---- ranges ------------------------------------------------------------------------------------------- */
 
 /**
- * Computes the end of the range of all keys that begin with `prefix`: the last byte below 0xff is raised by one and the rest is
- * cut; a prefix of 0xff bytes only, or an empty one, has the end "\0" ("to the last key").
+ * Computes the end of the range of all keys that begin with `prefix`: the last byte below 0xff is raised by
+ * one and the rest is cut; a prefix of 0xff bytes only, or an empty one, has the end "\0" ("to the last
+ * key").
  *
  * @param[out] dst  At least `prefix.len` bytes, and at least 1.
  * @return The range end, a view of dst.

@@ -25,15 +25,21 @@ typedef struct etcd_lease {
 typedef struct etcd_lease_opts {
     size_t size;        /**< sizeof this struct; set by ETCD_LEASE_OPTS. */
     int64_t timeout_ms; /**< 0: the client's default; ETCD_TIMEOUT_NONE: no limit. */
-    int64_t id;         /**< etcd_lease_grant(): the id to use; 0: a random one, chosen here, so that a grant can be repeated safely. */
-    bool keys;          /**< etcd_lease_time_to_live(): list the attached keys too. */
-    bool fail_fast;     /**< Do not wait for a connection. */
-    bool in_wait;       /**< Part of a wait: etcd_client_cancel_waits() ends the call too. */
-    uint8_t pad_[5];    /**< Zero. */
+    /**
+     * etcd_lease_grant(): the id to use; 0: a random one, chosen here, so that a grant can be repeated
+     * safely.
+     */
+    int64_t id;
+    bool keys;       /**< etcd_lease_time_to_live(): list the attached keys too. */
+    bool fail_fast;  /**< Do not wait for a connection. */
+    bool in_wait;    /**< Part of a wait: etcd_client_cancel_waits() ends the call too. */
+    uint8_t pad_[5]; /**< Zero. */
 } etcd_lease_opts;
 
+/* clang-format off */
 /** Initialises the struct with its defaults, in C and C++. */
 #define ETCD_LEASE_OPTS_INIT {sizeof(etcd_lease_opts), 0, 0, false, false, false, {0}}
+/* clang-format on */
 #ifndef __cplusplus
 /** Options in place: `ETCD_LEASE_OPTS(.timeout_ms = 2000)`. */
 #define ETCD_LEASE_OPTS(...) (&(const etcd_lease_opts){.size = sizeof(etcd_lease_opts), __VA_ARGS__})
@@ -50,12 +56,14 @@ typedef struct etcd_lease_opts {
  * @par Threads Any; caller drive: the loop's thread.
  * @since 0.1
  */
-ETCD_API ETCD_NODISCARD etcd_status etcd_lease_grant(etcd_client *client, int64_t ttl_s, const etcd_lease_opts *opts,
-                                                     etcd_lease *ret_lease, etcd_error *reterr);
+ETCD_API ETCD_NODISCARD etcd_status etcd_lease_grant(etcd_client *client, int64_t ttl_s,
+                                                     const etcd_lease_opts *opts, etcd_lease *ret_lease,
+                                                     etcd_error *reterr);
 /** Starts a grant; see etcd_put_async(). @since 0.1 */
 ETCD_API ETCD_NODISCARD etcd_status etcd_lease_grant_async(etcd_client *client, int64_t ttl_s,
                                                            const etcd_lease_opts *opts, etcd_op_fn *on_done,
-                                                           void *user_data, etcd_op **ret_op, etcd_error *reterr);
+                                                           void *user_data, etcd_op **ret_op,
+                                                           etcd_error *reterr);
 /** The outcome of a grant; see etcd_put_take(). @since 0.1 */
 ETCD_API etcd_status etcd_lease_grant_take(etcd_op *op, etcd_lease *ret_lease, etcd_error *reterr);
 
@@ -73,7 +81,8 @@ ETCD_API ETCD_NODISCARD etcd_status etcd_lease_revoke(etcd_client *client, int64
 /** Starts a revocation; see etcd_put_async(). Its outcome is etcd_op_status(). @since 0.1 */
 ETCD_API ETCD_NODISCARD etcd_status etcd_lease_revoke_async(etcd_client *client, int64_t lease_id,
                                                             const etcd_lease_opts *opts, etcd_op_fn *on_done,
-                                                            void *user_data, etcd_op **ret_op, etcd_error *reterr);
+                                                            void *user_data, etcd_op **ret_op,
+                                                            etcd_error *reterr);
 
 /** What is left of a lease. Owned by whoever took it. */
 typedef struct etcd_ttl_result etcd_ttl_result;
@@ -92,11 +101,12 @@ ETCD_API ETCD_NODISCARD etcd_status etcd_lease_time_to_live(etcd_client *client,
                                                             etcd_ttl_result **ret_result, etcd_error *reterr);
 /** Starts it; see etcd_put_async(). @since 0.1 */
 ETCD_API ETCD_NODISCARD etcd_status etcd_lease_time_to_live_async(etcd_client *client, int64_t lease_id,
-                                                                  const etcd_lease_opts *opts, etcd_op_fn *on_done,
-                                                                  void *user_data, etcd_op **ret_op,
-                                                                  etcd_error *reterr);
+                                                                  const etcd_lease_opts *opts,
+                                                                  etcd_op_fn *on_done, void *user_data,
+                                                                  etcd_op **ret_op, etcd_error *reterr);
 /** Its outcome; see etcd_put_take(). @since 0.1 */
-ETCD_API etcd_status etcd_lease_time_to_live_take(etcd_op *op, etcd_ttl_result **ret_result, etcd_error *reterr);
+ETCD_API etcd_status etcd_lease_time_to_live_take(etcd_op *op, etcd_ttl_result **ret_result,
+                                                  etcd_error *reterr);
 /** Seconds that are left. @since 0.1 */
 ETCD_API int64_t etcd_ttl_result_ttl_s(const etcd_ttl_result *result);
 /** Seconds that were granted. @since 0.1 */
@@ -116,8 +126,8 @@ ETCD_API ETCD_NODISCARD etcd_status etcd_lease_list(etcd_client *client, const e
                                                     etcd_leases_result **ret_result, etcd_error *reterr);
 /** Starts it; see etcd_put_async(). @since 0.1 */
 ETCD_API ETCD_NODISCARD etcd_status etcd_lease_list_async(etcd_client *client, const etcd_lease_opts *opts,
-                                                          etcd_op_fn *on_done, void *user_data, etcd_op **ret_op,
-                                                          etcd_error *reterr);
+                                                          etcd_op_fn *on_done, void *user_data,
+                                                          etcd_op **ret_op, etcd_error *reterr);
 /** Its outcome; see etcd_put_take(). @since 0.1 */
 ETCD_API etcd_status etcd_lease_list_take(etcd_op *op, etcd_leases_result **ret_result, etcd_error *reterr);
 /** Leases in the result. @since 0.1 */
@@ -133,29 +143,35 @@ ETCD_API void etcd_leases_result_free(etcd_leases_result *result);
 typedef struct etcd_keepalive etcd_keepalive;
 
 /**
- * Runs once, when the lease is lost or the keep-alive ends otherwise, except by etcd_keepalive_close(): never after that returned.
- * `status` is ETCD_E_LEASE_LOST (expired, revoked or unknown to the server), ETCD_E_CLOSED (client closed), ETCD_E_DENIED,
- * ETCD_E_AUTH or ETCD_E_NO_MEMORY; `err` is borrowed. Runs on the loop's thread, or inside etcd_loop_process(). May call etcd_keepalive_close().
+ * Runs once, when the lease is lost or the keep-alive ends otherwise, except by etcd_keepalive_close():
+ * never after that returned. `status` is ETCD_E_LEASE_LOST (expired, revoked or unknown to the server),
+ * ETCD_E_CLOSED (client closed), ETCD_E_DENIED, ETCD_E_AUTH or ETCD_E_NO_MEMORY; `err` is borrowed. Runs on
+ * the loop's thread, or inside etcd_loop_process(). May call etcd_keepalive_close().
  */
-typedef void etcd_keepalive_fn(etcd_keepalive *keepalive, etcd_status status, const etcd_error *err, void *user_data);
+typedef void etcd_keepalive_fn(etcd_keepalive *keepalive, etcd_status status, const etcd_error *err,
+                               void *user_data);
 
 /** Options of etcd_keepalive_start(). Zero means default. */
 typedef struct etcd_keepalive_opts {
-    size_t size;                /**< sizeof this struct; set by ETCD_KEEPALIVE_OPTS. */
-    etcd_keepalive_fn *on_end;  /**< NULL: ask etcd_keepalive_remaining_ms(). */
+    size_t size;               /**< sizeof this struct; set by ETCD_KEEPALIVE_OPTS. */
+    etcd_keepalive_fn *on_end; /**< NULL: ask etcd_keepalive_remaining_ms(). */
     void *user_data;
 } etcd_keepalive_opts;
 
+/* clang-format off */
 /** Initialises the struct with its defaults, in C and C++. */
 #define ETCD_KEEPALIVE_OPTS_INIT {sizeof(etcd_keepalive_opts), NULL, NULL}
+/* clang-format on */
 #ifndef __cplusplus
 /** Options in place: `ETCD_KEEPALIVE_OPTS(.on_end = lost)`. */
-#define ETCD_KEEPALIVE_OPTS(...) (&(const etcd_keepalive_opts){.size = sizeof(etcd_keepalive_opts), __VA_ARGS__})
+#define ETCD_KEEPALIVE_OPTS(...) \
+    (&(const etcd_keepalive_opts){.size = sizeof(etcd_keepalive_opts), __VA_ARGS__})
 #endif
 
 /**
- * Keeps a lease alive until it is closed or lost: renewed every third of its TTL. Its expiry is counted from the moment
- * a renewal was sent, on a clock that goes on during suspend, so the lease is never believed longer than the server holds it.
+ * Keeps a lease alive until it is closed or lost: renewed every third of its TTL. Its expiry is counted
+ * from the moment a renewal was sent, on a clock that goes on during suspend, so the lease is never
+ * believed longer than the server holds it.
  *
  * Under caller drive a lease that is not pumped expires.
  *
@@ -175,8 +191,8 @@ ETCD_API int64_t etcd_keepalive_remaining_ms(const etcd_keepalive *keepalive);
 ETCD_API int64_t etcd_keepalive_lease_id(const etcd_keepalive *keepalive);
 
 /**
- * Stops renewing and frees the handle; the lease itself is left to expire (see etcd_lease_revoke()). Waits for a running `on_end`, unless
- * called from inside it; afterwards it never runs. NULL is fine. Any thread.
+ * Stops renewing and frees the handle; the lease itself is left to expire (see etcd_lease_revoke()). Waits
+ * for a running `on_end`, unless called from inside it; afterwards it never runs. NULL is fine. Any thread.
  * @since 0.1
  */
 ETCD_API void etcd_keepalive_close(etcd_keepalive *keepalive);

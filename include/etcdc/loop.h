@@ -21,11 +21,13 @@ typedef struct etcd_loop etcd_loop;
 /** Which thread does the work. */
 typedef enum etcd_drive {
     ETCD_DRIVE_THREAD = 0, /**< A thread of the library: leases are renewed whatever the program does. */
-    ETCD_DRIVE_CALLER = 1, /**< No thread: the program calls etcd_loop_process(); blocking calls do it themselves. */
+    /** No thread: the program calls etcd_loop_process(); blocking calls do it themselves. */
+    ETCD_DRIVE_CALLER = 1,
     ETCD_DRIVE_FORCE_INT32 = 0x7fffffff
 } etcd_drive;
 
-/** Where callbacks run under thread drive. (Under caller drive they always run inside etcd_loop_process().) */
+/** Where callbacks run under thread drive. (Under caller drive they always run inside etcd_loop_process().)
+ */
 typedef enum etcd_dispatch {
     ETCD_DISPATCH_LOOP = 0,    /**< On the loop's thread. */
     ETCD_DISPATCH_PROCESS = 1, /**< They wait until the program calls etcd_loop_process(). */
@@ -49,8 +51,10 @@ typedef struct etcd_loop_opts {
     int32_t reserved; /**< Zero. */
 } etcd_loop_opts;
 
+/* clang-format off */
 /** Initialises the struct with its defaults, in C and C++. */
 #define ETCD_LOOP_OPTS_INIT {sizeof(etcd_loop_opts), ETCD_DRIVE_THREAD, ETCD_DISPATCH_LOOP, ETCD_POLLER_DEFAULT, 0}
+/* clang-format on */
 #ifndef __cplusplus
 /** Options in place: `ETCD_LOOP_OPTS(.drive = ETCD_DRIVE_CALLER)`. */
 #define ETCD_LOOP_OPTS(...) (&(const etcd_loop_opts){.size = sizeof(etcd_loop_opts), __VA_ARGS__})
@@ -74,17 +78,18 @@ ETCD_API ETCD_NODISCARD etcd_status etcd_loop_new(const etcd_loop_opts *opts, et
                                                   etcd_error *reterr);
 
 /**
- * Gives the loop back. It lives on until its last client is freed; then its thread ends. With ETCD_DISPATCH_PROCESS, callbacks that
- * wait run before it returns and later ones on the loop's thread, since nobody can process them any more.
- * NULL is fine. From any thread, also from a callback.
+ * Gives the loop back. It lives on until its last client is freed; then its thread ends. With
+ * ETCD_DISPATCH_PROCESS, callbacks that wait run before it returns and later ones on the loop's thread,
+ * since nobody can process them any more. NULL is fine. From any thread, also from a callback.
  * @since 0.1
  */
 ETCD_API void etcd_loop_free(etcd_loop *loop);
 
 /**
  * A descriptor to watch for readability: when it is readable, call etcd_loop_process(). Sockets, timers and
- * wake-ups are all behind it. It belongs to the loop; do not read, write or close it. -1 when there is none: thread drive with
- * ETCD_DISPATCH_LOOP (nothing to call), or the poll(2) back end under caller drive (use etcd_loop_wait()).
+ * wake-ups are all behind it. It belongs to the loop; do not read, write or close it. -1 when there is
+ * none: thread drive with ETCD_DISPATCH_LOOP (nothing to call), or the poll(2) back end under caller drive
+ * (use etcd_loop_wait()).
  * @since 0.1
  */
 ETCD_API int etcd_loop_fd(const etcd_loop *loop);
@@ -103,8 +108,8 @@ ETCD_API int etcd_loop_fd(const etcd_loop *loop);
 ETCD_API etcd_status etcd_loop_process(etcd_loop *loop, etcd_error *reterr);
 
 /**
- * Like etcd_loop_process(), but waits up to `timeout_ms` milliseconds (ETCD_TIMEOUT_NONE: no limit; 0: not at all) for
- * something to do. Returns ETCD_OK also when nothing came.
+ * Like etcd_loop_process(), but waits up to `timeout_ms` milliseconds (ETCD_TIMEOUT_NONE: no limit; 0: not
+ * at all) for something to do. Returns ETCD_OK also when nothing came.
  * @since 0.1
  */
 ETCD_API etcd_status etcd_loop_wait(etcd_loop *loop, int64_t timeout_ms, etcd_error *reterr);

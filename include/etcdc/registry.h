@@ -3,9 +3,9 @@
  * @file registry.h
  * Service registration and discovery.
  *
- * An instance is a key `/services/<service>/<instance>` whose value is its address, attached to a lease that is kept
- * alive. Discovery reads that prefix, and the plain key `/services/<service>` too, so that entries written without an
- * instance id are found; `web` never finds `web2`.
+ * An instance is a key `/services/<service>/<instance>` whose value is its address, attached to a lease
+ * that is kept alive. Discovery reads that prefix, and the plain key `/services/<service>` too, so that
+ * entries written without an instance id are found; `web` never finds `web2`.
  */
 #ifndef ETCDC_REGISTRY_H
 #define ETCDC_REGISTRY_H
@@ -19,15 +19,16 @@ typedef struct etcd_registration etcd_registration;
 
 /** What happened to a registration. */
 typedef enum etcd_registration_event {
-    ETCD_REGISTRATION_LOST = 1,     /**< Its lease ended, or a renewed registration failed; it is being tried again. */
+    /** Its lease ended, or a renewed registration failed; it is being tried again. */
+    ETCD_REGISTRATION_LOST = 1,
     ETCD_REGISTRATION_RESTORED = 2, /**< Registered again, under a new lease. */
     ETCD_REGISTRATION_ENDED = 3,    /**< The client was closed; the last event. */
     ETCD_REGISTRATION_EVENT_FORCE_INT32 = 0x7fffffff
 } etcd_registration_event;
 
 /**
- * Tells of a change; `err` is NULL for RESTORED and borrowed otherwise. On the loop's thread, or inside etcd_loop_process(). May
- * close the registration, although the server cannot be waited for in here.
+ * Tells of a change; `err` is NULL for RESTORED and borrowed otherwise. On the loop's thread, or inside
+ * etcd_loop_process(). May close the registration, although the server cannot be waited for in here.
  */
 typedef void etcd_registration_fn(etcd_registration *registration, etcd_registration_event event,
                                   const etcd_error *err, void *user_data);
@@ -42,16 +43,18 @@ typedef struct etcd_register_opts {
     void *user_data;
 } etcd_register_opts;
 
+/* clang-format off */
 /** Initialises the struct with its defaults, in C and C++. */
 #define ETCD_REGISTER_OPTS_INIT {sizeof(etcd_register_opts), 0, 0, NULL, NULL, NULL}
+/* clang-format on */
 #ifndef __cplusplus
 /** Options in place: `ETCD_REGISTER_OPTS(.ttl_s = 10)`. */
 #define ETCD_REGISTER_OPTS(...) (&(const etcd_register_opts){.size = sizeof(etcd_register_opts), __VA_ARGS__})
 #endif
 
 /**
- * Registers an instance of a service, keeps it registered, and registers it again when its lease was lost. The client must not be
- * freed before the registration; closing it is fine.
+ * Registers an instance of a service, keeps it registered, and registers it again when its lease was lost.
+ * The client must not be freed before the registration; closing it is fine.
  *
  * @param service   Not empty, no '/'. Copied.
  * @param instance  Not empty, no '/'; unique among the instances of the service. Copied.
@@ -62,8 +65,9 @@ typedef struct etcd_register_opts {
  * @par Threads Any, not from a callback.
  * @since 0.1
  */
-ETCD_API ETCD_NODISCARD etcd_status etcd_register(etcd_client *client, const char *service, const char *instance,
-                                                  const char *address, const etcd_register_opts *opts,
+ETCD_API ETCD_NODISCARD etcd_status etcd_register(etcd_client *client, const char *service,
+                                                  const char *instance, const char *address,
+                                                  const etcd_register_opts *opts,
                                                   etcd_registration **ret_registration, etcd_error *reterr);
 
 /** Whether the entry is certainly at the server: its lease has time left. Any thread. @since 0.1 */
@@ -74,16 +78,19 @@ ETCD_API etcd_bytes etcd_registration_key(const etcd_registration *registration)
 ETCD_API int64_t etcd_registration_lease_id(const etcd_registration *registration);
 
 /**
- * Takes the entry away (revokes its lease), stops renewing and frees the handle, whatever is returned. NULL is fine: ETCD_OK.
+ * Takes the entry away (revokes its lease), stops renewing and frees the handle, whatever is returned. NULL
+ * is fine: ETCD_OK.
  * `on_event` does not run any more after this returned.
  *
  * @param timeout_ms  0: the client's default.
  * @retval ETCD_OK  Nothing is left at the server.
- * @retval ETCD_E_DEADLINE, ETCD_E_UNAVAILABLE, ETCD_E_CLOSED, ...  The server could not be told; the entry goes after the TTL.
+ * @retval ETCD_E_DEADLINE, ETCD_E_UNAVAILABLE, ETCD_E_CLOSED, ...  The server could not be told; the entry
+ *     goes after the TTL.
  * @par Threads Any, not from a callback.
  * @since 0.1
  */
-ETCD_API etcd_status etcd_registration_close(etcd_registration *registration, int64_t timeout_ms, etcd_error *reterr);
+ETCD_API etcd_status etcd_registration_close(etcd_registration *registration, int64_t timeout_ms,
+                                             etcd_error *reterr);
 
 /** One instance that was found. Lives as long as the result. Frozen. */
 typedef struct etcd_service {
@@ -103,8 +110,10 @@ typedef struct etcd_discover_opts {
     const char *prefix; /**< NULL: "/services/". Must end in '/'. */
 } etcd_discover_opts;
 
+/* clang-format off */
 /** Initialises the struct with its defaults, in C and C++. */
 #define ETCD_DISCOVER_OPTS_INIT {sizeof(etcd_discover_opts), 0, NULL}
+/* clang-format on */
 #ifndef __cplusplus
 /** Options in place: `ETCD_DISCOVER_OPTS(.timeout_ms = 1000)`. */
 #define ETCD_DISCOVER_OPTS(...) (&(const etcd_discover_opts){.size = sizeof(etcd_discover_opts), __VA_ARGS__})
@@ -121,8 +130,8 @@ typedef struct etcd_discover_opts {
  * @since 0.1
  */
 ETCD_API ETCD_NODISCARD etcd_status etcd_discover(etcd_client *client, const char *service,
-                                                  const etcd_discover_opts *opts, etcd_services **ret_services,
-                                                  etcd_error *reterr);
+                                                  const etcd_discover_opts *opts,
+                                                  etcd_services **ret_services, etcd_error *reterr);
 /** Instances in the result. @since 0.1 */
 ETCD_API size_t etcd_services_count(const etcd_services *services);
 /** Instance `index`, from 0; NULL beyond the end. @since 0.1 */

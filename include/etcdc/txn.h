@@ -4,7 +4,8 @@
  * Transactions: compare, then do one or the other, all at one revision.
  *
  * A transaction is built first and committed once or several times. Building never fails loudly: the first
- * mistake (a bad option, no memory) is remembered and comes out of etcd_txn_commit(), which sends nothing then.
+ * mistake (a bad option, no memory) is remembered and comes out of etcd_txn_commit(), which sends nothing
+ * then.
  * The server allows 128 operations by default, and one write per key.
  */
 #ifndef ETCDC_TXN_H
@@ -63,21 +64,30 @@ typedef struct etcd_txn_opts {
     uint8_t pad_[6];    /**< Zero. */
 } etcd_txn_opts;
 
+/* clang-format off */
 /** Initialises the struct with its defaults, in C and C++. */
 #define ETCD_TXN_OPTS_INIT {sizeof(etcd_txn_opts), 0, false, false, {0}}
+/* clang-format on */
 #ifndef __cplusplus
 /** Options in place: `ETCD_TXN_OPTS(.timeout_ms = 2000)`. */
 #define ETCD_TXN_OPTS(...) (&(const etcd_txn_opts){.size = sizeof(etcd_txn_opts), __VA_ARGS__})
 #endif
 
-/** An empty transaction; NULL when out of memory, which all functions here accept and etcd_txn_commit() reports. @since 0.1 */
+/**
+ * An empty transaction; NULL when out of memory, which all functions here accept and etcd_txn_commit()
+ * reports. @since 0.1
+ */
 ETCD_API etcd_txn *etcd_txn_new(void);
 /** NULL is fine. @since 0.1 */
 ETCD_API void etcd_txn_free(etcd_txn *txn);
 
 /** Adds a comparison of a number of `key` with `number`. Bytes are copied. @since 0.1 */
-ETCD_API void etcd_txn_if(etcd_txn *txn, etcd_bytes key, etcd_cmp_target target, etcd_cmp cmp, int64_t number);
-/** Adds a comparison of the value of `key` with `value`. A key that does not exist never compares true. @since 0.1 */
+ETCD_API void etcd_txn_if(etcd_txn *txn, etcd_bytes key, etcd_cmp_target target, etcd_cmp cmp,
+                          int64_t number);
+/**
+ * Adds a comparison of the value of `key` with `value`. A key that does not exist never compares true.
+ * @since 0.1
+ */
 ETCD_API void etcd_txn_if_value(etcd_txn *txn, etcd_bytes key, etcd_cmp cmp, etcd_bytes value);
 /** Adds "the key exists". @since 0.1 */
 ETCD_API void etcd_txn_if_exists(etcd_txn *txn, etcd_bytes key);
@@ -92,17 +102,20 @@ ETCD_API void etcd_txn_put(etcd_txn *txn, etcd_txn_branch branch, etcd_bytes key
 /** Adds a get. @since 0.1 */
 ETCD_API void etcd_txn_get(etcd_txn *txn, etcd_txn_branch branch, etcd_bytes key, const etcd_get_opts *opts);
 /** Adds a delete. @since 0.1 */
-ETCD_API void etcd_txn_delete(etcd_txn *txn, etcd_txn_branch branch, etcd_bytes key, const etcd_delete_opts *opts);
+ETCD_API void etcd_txn_delete(etcd_txn *txn, etcd_txn_branch branch, etcd_bytes key,
+                              const etcd_delete_opts *opts);
 /** Adds a copy of another transaction as it stands, its remembered mistake included. @since 0.1 */
 ETCD_API void etcd_txn_nest(etcd_txn *txn, etcd_txn_branch branch, const etcd_txn *nested);
 
 /**
- * Sends the transaction and waits for the answer. A comparison that does not hold is no error: etcd_txn_result_succeeded().
+ * Sends the transaction and waits for the answer. A comparison that does not hold is no error:
+ * etcd_txn_result_succeeded().
  *
  * @param txn  Borrowed; may be committed again.
  * @retval ETCD_OK  One of the two branches was carried out, whole.
  * @retval ETCD_E_INVALID_ARGUMENT  A mistake while building, too many operations, or one key written twice.
- * @retval ETCD_E_COMPACTED, ETCD_E_FUTURE_REVISION, ETCD_E_LEASE_NOT_FOUND, ETCD_E_NOT_FOUND, ETCD_E_NO_SPACE  As for the single calls.
+ * @retval ETCD_E_COMPACTED, ETCD_E_FUTURE_REVISION, ETCD_E_LEASE_NOT_FOUND, ETCD_E_NOT_FOUND,
+ *     ETCD_E_NO_SPACE  As for the single calls.
  * @retval common  See the head of kv.h.
  * @par Threads Any; caller drive: the loop's thread.
  * @since 0.1
@@ -113,7 +126,8 @@ ETCD_API ETCD_NODISCARD etcd_status etcd_txn_commit(etcd_client *client, const e
 /** Starts a transaction; see etcd_put_async(). @since 0.1 */
 ETCD_API ETCD_NODISCARD etcd_status etcd_txn_commit_async(etcd_client *client, const etcd_txn *txn,
                                                           const etcd_txn_opts *opts, etcd_op_fn *on_done,
-                                                          void *user_data, etcd_op **ret_op, etcd_error *reterr);
+                                                          void *user_data, etcd_op **ret_op,
+                                                          etcd_error *reterr);
 /** The outcome of a transaction; see etcd_put_take(). @since 0.1 */
 ETCD_API etcd_status etcd_txn_take(etcd_op *op, etcd_txn_result **ret_result, etcd_error *reterr);
 

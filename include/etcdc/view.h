@@ -3,9 +3,10 @@
  * @file view.h
  * A prefix held in memory and followed: the configuration centre.
  *
- * A view loads all pairs below a prefix at one revision and follows them from the next, so nothing is missed in between. Readers get
- * snapshots: immutable, consistent, free of locks once taken. When the history that it needs was compacted while no server could be
- * reached, the view loads the prefix again and goes on.
+ * A view loads all pairs below a prefix at one revision and follows them from the next, so nothing is
+ * missed in between. Readers get snapshots: immutable, consistent, free of locks once taken. When the
+ * history that it needs was compacted while no server could be reached, the view loads the prefix again and
+ * goes on.
  */
 #ifndef ETCDC_VIEW_H
 #define ETCDC_VIEW_H
@@ -21,10 +22,10 @@ typedef struct etcd_view etcd_view;
 typedef struct etcd_snapshot etcd_snapshot;
 
 /**
- * Runs after the view changed: `snapshot` is the new state, `events` what led to it (NULL after the prefix was loaded again). Both are borrowed
- * until it returns. The last call has snapshot NULL and `err` set: the view follows no longer (client closed, waits cancelled, access denied);
- * etcd_view_close() makes no such call. May close the view.
- * On the loop's thread, or inside etcd_loop_process().
+ * Runs after the view changed: `snapshot` is the new state, `events` what led to it (NULL after the prefix
+ * was loaded again). Both are borrowed until it returns. The last call has snapshot NULL and `err` set: the
+ * view follows no longer (client closed, waits cancelled, access denied); etcd_view_close() makes no such
+ * call. May close the view. On the loop's thread, or inside etcd_loop_process().
  */
 typedef void etcd_view_fn(etcd_view *view, const etcd_snapshot *snapshot, const etcd_events *events,
                           const etcd_error *err, void *user_data);
@@ -37,16 +38,18 @@ typedef struct etcd_view_opts {
     void *user_data;
 } etcd_view_opts;
 
+/* clang-format off */
 /** Initialises the struct with its defaults, in C and C++. */
 #define ETCD_VIEW_OPTS_INIT {sizeof(etcd_view_opts), 0, NULL, NULL}
+/* clang-format on */
 #ifndef __cplusplus
 /** Options in place: `ETCD_VIEW_OPTS(.on_change = changed)`. */
 #define ETCD_VIEW_OPTS(...) (&(const etcd_view_opts){.size = sizeof(etcd_view_opts), __VA_ARGS__})
 #endif
 
 /**
- * Loads a prefix, in pages of one revision, and starts to follow it. The client must not be freed before the view; closing
- * it is fine.
+ * Loads a prefix, in pages of one revision, and starts to follow it. The client must not be freed before
+ * the view; closing it is fine.
  *
  * @param prefix         Empty: all keys. Copied.
  * @param[out] ret_view  etcd_view_close().
@@ -55,13 +58,17 @@ typedef struct etcd_view_opts {
  * @par Threads Any, not from a callback.
  * @since 0.1
  */
-ETCD_API ETCD_NODISCARD etcd_status etcd_view_open(etcd_client *client, etcd_bytes prefix, const etcd_view_opts *opts,
-                                                   etcd_view **ret_view, etcd_error *reterr);
-/** The newest state; give it back with etcd_snapshot_free(). Never NULL for an open view. Any thread. @since 0.1 */
+ETCD_API ETCD_NODISCARD etcd_status etcd_view_open(etcd_client *client, etcd_bytes prefix,
+                                                   const etcd_view_opts *opts, etcd_view **ret_view,
+                                                   etcd_error *reterr);
+/**
+ * The newest state; give it back with etcd_snapshot_free(). Never NULL for an open view. Any thread. @since
+ * 0.1
+ */
 ETCD_API etcd_snapshot *etcd_view_snapshot(etcd_view *view);
 /**
- * Stops following and frees the view; snapshots stay valid. Waits for a running callback, unless called from inside it;
- * afterwards none runs. NULL is fine. Any thread.
+ * Stops following and frees the view; snapshots stay valid. Waits for a running callback, unless called
+ * from inside it; afterwards none runs. NULL is fine. Any thread.
  * @since 0.1
  */
 ETCD_API void etcd_view_close(etcd_view *view);

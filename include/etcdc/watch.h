@@ -3,9 +3,10 @@
  * @file watch.h
  * Watches: every change of a key or range, once, in order.
  *
- * A watch is a durable object. It survives lost connections, restarted servers and expired tokens, and resumes
- * after the last event it delivered. It ends exactly once, with a reason; buffered events come before. Many watches share one
- * stream. Pull events with etcd_watch_next(), or have them pushed to a callback.
+ * A watch is a durable object. It survives lost connections, restarted servers and expired tokens, and
+ * resumes after the last event it delivered. It ends exactly once, with a reason; buffered events come
+ * before. Many watches share one stream. Pull events with etcd_watch_next(), or have them pushed to a
+ * callback.
  */
 #ifndef ETCDC_WATCH_H
 #define ETCDC_WATCH_H
@@ -41,32 +42,36 @@ static inline bool etcd_event_is_create(const etcd_event *event)
 }
 
 /**
- * Receives pushed events, and at last, once, the end: then `events` is NULL, `status` is what etcd_watch_next() would return and `err` is set.
- * All arguments are borrowed until it returns. Runs on the loop's thread, or inside etcd_loop_process(), never inside
- * etcd_watch_open(). May call etcd_watch_cancel() and etcd_watch_close().
+ * Receives pushed events, and at last, once, the end: then `events` is NULL, `status` is what
+ * etcd_watch_next() would return and `err` is set. All arguments are borrowed until it returns. Runs on the
+ * loop's thread, or inside etcd_loop_process(), never inside etcd_watch_open(). May call
+ * etcd_watch_cancel() and etcd_watch_close().
  */
-typedef void etcd_watch_fn(etcd_watch *watch, const etcd_events *events, etcd_status status, const etcd_error *err,
-                           void *user_data);
+typedef void etcd_watch_fn(etcd_watch *watch, const etcd_events *events, etcd_status status,
+                           const etcd_error *err, void *user_data);
 
 /** Options of etcd_watch_open(). Zero means default. At most one of prefix, from_key and range_end. */
 typedef struct etcd_watch_opts {
-    size_t size;            /**< sizeof this struct; set by ETCD_WATCH_OPTS. */
-    etcd_bytes range_end;   /**< All keys in [key, range_end). */
-    int64_t start_revision; /**< Events from this revision on; 0: those after now. */
+    size_t size;              /**< sizeof this struct; set by ETCD_WATCH_OPTS. */
+    etcd_bytes range_end;     /**< All keys in [key, range_end). */
+    int64_t start_revision;   /**< Events from this revision on; 0: those after now. */
     etcd_watch_fn *on_events; /**< NULL: pull with etcd_watch_next(). */
     void *user_data;
-    size_t max_events; /**< Events that may wait to be pulled; beyond, the watch pauses and later catches up. 0: 10,000. */
-    size_t max_bytes;  /**< The same in bytes. 0: 64 MiB. */
-    bool prefix;       /**< All keys that begin with `key`; an empty key means all keys. */
-    bool from_key;     /**< All keys from `key` on; an empty key means all keys. */
-    bool prev_kv;      /**< With each event, the pair before it. */
-    bool no_put;       /**< No PUT events. */
-    bool no_delete;    /**< No DELETE events. */
-    bool progress;     /**< Deliver empty batches now and then (the server's interval: 10 min) that say how far the watch is. */
-    bool no_fragment;  /**< Do not let the server split large answers. */
-    uint8_t pad_[1];   /**< Zero. */
+    /** Events that may wait to be pulled; beyond, the watch pauses and later catches up. 0: 10,000. */
+    size_t max_events;
+    size_t max_bytes; /**< The same in bytes. 0: 64 MiB. */
+    bool prefix;      /**< All keys that begin with `key`; an empty key means all keys. */
+    bool from_key;    /**< All keys from `key` on; an empty key means all keys. */
+    bool prev_kv;     /**< With each event, the pair before it. */
+    bool no_put;      /**< No PUT events. */
+    bool no_delete;   /**< No DELETE events. */
+    /** Deliver empty batches now and then (the server's interval: 10 min) that say how far the watch is. */
+    bool progress;
+    bool no_fragment; /**< Do not let the server split large answers. */
+    uint8_t pad_[1];  /**< Zero. */
 } etcd_watch_opts;
 
+/* clang-format off */
 /** Initialises the struct with its defaults, in C and C++. */
 #define ETCD_WATCH_OPTS_INIT                                                                                        \
     {                                                                                                               \
@@ -74,6 +79,7 @@ typedef struct etcd_watch_opts {
             0                                                                                                       \
         }                                                                                                           \
     }
+/* clang-format on */
 #ifndef __cplusplus
 /** Options in place: `ETCD_WATCH_OPTS(.prefix = true)`. */
 #define ETCD_WATCH_OPTS(...) (&(const etcd_watch_opts){.size = sizeof(etcd_watch_opts), __VA_ARGS__})
@@ -82,8 +88,8 @@ typedef struct etcd_watch_opts {
 /**
  * Starts a watch. Does not wait for a server: what goes wrong later is the end of the watch.
  *
- * Without a start revision the watch begins at the revision that a server has after this call; to load a range and follow it
- * without a gap, read it first and start at the result's revision + 1.
+ * Without a start revision the watch begins at the revision that a server has after this call; to load a
+ * range and follow it without a gap, read it first and start at the result's revision + 1.
  *
  * @param key               1 byte or more, or empty with prefix or from_key. Copied.
  * @param[out] ret_watch    etcd_watch_close().
@@ -91,8 +97,9 @@ typedef struct etcd_watch_opts {
  * @par Threads Any, also from callbacks.
  * @since 0.1
  */
-ETCD_API ETCD_NODISCARD etcd_status etcd_watch_open(etcd_client *client, etcd_bytes key, const etcd_watch_opts *opts,
-                                                    etcd_watch **ret_watch, etcd_error *reterr);
+ETCD_API ETCD_NODISCARD etcd_status etcd_watch_open(etcd_client *client, etcd_bytes key,
+                                                    const etcd_watch_opts *opts, etcd_watch **ret_watch,
+                                                    etcd_error *reterr);
 
 /**
  * Waits for the next events.
@@ -103,7 +110,8 @@ ETCD_API ETCD_NODISCARD etcd_status etcd_watch_open(etcd_client *client, etcd_by
  * @retval ETCD_E_DEADLINE          Nothing in time. The watch goes on. (The only status that is not its end.)
  * @retval ETCD_E_CANCELLED         Ended by etcd_watch_cancel() or etcd_client_cancel_waits().
  * @retval ETCD_E_CLOSED            The client was closed.
- * @retval ETCD_E_COMPACTED         The next revision is compacted away: events may be missing. reterr->revision is the oldest that is left.
+ * @retval ETCD_E_COMPACTED         The next revision is compacted away: events may be missing.
+ *     reterr->revision is the oldest that is left.
  * @retval ETCD_E_DENIED, ETCD_E_AUTH  Not allowed; not logged in.
  * @retval ETCD_E_INVALID_ARGUMENT  This watch pushes; a negative time; or the server refused the range.
  * @retval ETCD_E_TOO_LARGE         One revision is above max_recv_bytes.
@@ -112,15 +120,19 @@ ETCD_API ETCD_NODISCARD etcd_status etcd_watch_open(etcd_client *client, etcd_by
  * @par Threads Any, one at a time for one watch.
  * @since 0.1
  */
-ETCD_API ETCD_NODISCARD etcd_status etcd_watch_next(etcd_watch *watch, int64_t timeout_ms, etcd_events **ret_events,
-                                                    etcd_error *reterr);
+ETCD_API ETCD_NODISCARD etcd_status etcd_watch_next(etcd_watch *watch, int64_t timeout_ms,
+                                                    etcd_events **ret_events, etcd_error *reterr);
 
-/** Ends the watch with ETCD_E_CANCELLED; a blocked etcd_watch_next() returns at once. Idempotent, any thread. @since 0.1 */
+/**
+ * Ends the watch with ETCD_E_CANCELLED; a blocked etcd_watch_next() returns at once. Idempotent, any
+ * thread. @since 0.1
+ */
 ETCD_API void etcd_watch_cancel(etcd_watch *watch);
 
 /**
- * Ends the watch if it runs and frees it. Waits for a running callback, unless called from inside it; the final call of the callback is
- * delivered before it returns (inside: the running call was the last). No other thread may be in etcd_watch_next(). NULL is fine.
+ * Ends the watch if it runs and frees it. Waits for a running callback, unless called from inside it; the
+ * final call of the callback is delivered before it returns (inside: the running call was the last). No
+ * other thread may be in etcd_watch_next(). NULL is fine.
  * @since 0.1
  */
 ETCD_API void etcd_watch_close(etcd_watch *watch);

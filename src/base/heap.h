@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An intrusive pairing heap ordered by a 64-bit key, smallest first. Nothing
- * is allocated, so arming a timer cannot fail. Equal keys come out in any order.
+ * An intrusive pairing heap ordered by a 64-bit key, smallest first. Nothing is allocated, so arming a
+ * timer cannot fail. Equal keys come out in any order.
  */
 #ifndef ETCD__BASE_HEAP_H
 #define ETCD__BASE_HEAP_H

@@ -15,9 +15,8 @@ size_t etcd__utf8_len(const char *text, size_t len);
 /* Whether data[0, len) is valid UTF-8. */
 bool etcd__utf8_valid(const char *data, size_t len);
 /*
- * Writes data[0, len) as printable text with a NUL: control characters,
- * quotes, backslashes and invalid UTF-8 become \xHH; a text that does not fit
- * ends in "...". Returns dst.
+ * Writes data[0, len) as printable text with a NUL: control characters, quotes, backslashes and invalid
+ * UTF-8 become \xHH; a text that does not fit ends in "...". Returns dst.
  */
 char *etcd__escape(char *dst, size_t dst_size, const void *data, size_t len);
 /* The same for a text that is printable but for stray bytes: quotes and backslashes stay. */

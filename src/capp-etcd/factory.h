@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The inside of a factory. A client is pending while its registration waits for a server, and a member from then
- * on until the factory is freed; so a pointer to a member stays good without the lock.
+ * The inside of a factory. A client is pending while its registration waits for a server, and a member from
+ * then on until the factory is freed; so a pointer to a member stays good without the lock.
  *
  * The lock is never held while a client is opened, waited for or closed: those wait for the loop's
  * thread, and a callback there may be asking the factory for something.
@@ -73,7 +73,10 @@ capp_status capp__etcd_connect_all(capp_etcd_factory *factory, capp_error *reter
 
 /* Ends every wait on a client with "cancelled", now and from now on. */
 void capp__etcd_cancel_waits(capp_etcd_factory *factory);
-/* Collects failures: the first decides about the status, the texts stand one after the other as long as there is room. */
+/*
+ * Collects failures: the first decides about the status, the texts stand one after the other as long as
+ * there is room.
+ */
 void capp__etcd_combine(capp_error *all, const capp_error *error);
 
 /* ---- log.c ---- */

@@ -38,7 +38,10 @@ static void on_stopping(void *user_data)
     capp__etcd_cancel_waits(module->factory);
 }
 
-/* A server that is away is no failure of the application: what it could not be told it finds out after a TTL. */
+/*
+ * A server that is away is no failure of the application: what it could not be told it finds out after a
+ * TTL.
+ */
 static capp_status stop(void *self, int64_t limit_ms, capp_error *reterr)
 {
     struct module *module = self;

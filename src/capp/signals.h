@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SIGINT and SIGTERM while an application runs. Signal handlers belong to the
- * process, so this is the one place of the library with mutable state of
- * its own; one application at a time can have it.
+ * SIGINT and SIGTERM while an application runs. Signal handlers belong to the process, so this is the one
+ * place of the library with mutable state of its own; one application at a time can have it.
  */
 #ifndef CAPP__SIGNALS_H
 #define CAPP__SIGNALS_H

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Logging in. One login at a time, whoever needs it: calls and streams wait for it together. The token it brings is
- * the channel's; the generation says which token a call went out with, so that one rejected token
+ * Logging in. One login at a time, whoever needs it: calls and streams wait for it together. The token it
+ * brings is the channel's; the generation says which token a call went out with, so that one rejected token
  * costs one login however many calls carried it. Engine only.
  *
- * States: NONE (no credentials), EMPTY (needs a login) -> RUNNING -> READY; a refused login goes back to EMPTY
- * and ends those who waited. A server without authentication counts as READY without a token.
+ * States: NONE (no credentials), EMPTY (needs a login) -> RUNNING -> READY; a refused login goes back to
+ * EMPTY and ends those who waited. A server without authentication counts as READY without a token.
  */
 #ifndef ETCD__CLIENT_AUTH_H
 #define ETCD__CLIENT_AUTH_H
@@ -60,8 +60,8 @@ void etcd__auth_wait(struct etcd__auth *auth, struct etcd__auth_waiter *waiter);
 /* Stops waiting. Fine when idle. The login itself goes on: its token serves the next. */
 void etcd__auth_unwait(struct etcd__auth_waiter *waiter);
 /*
- * A call that went out with this generation was told to log in. False when there is nothing to log in with; else the next
- * etcd__auth_wait() brings another token - without a login if somebody renewed it already.
+ * A call that went out with this generation was told to log in. False when there is nothing to log in with;
+ * else the next etcd__auth_wait() brings another token - without a login if somebody renewed it already.
  */
 bool etcd__auth_reject(struct etcd__auth *auth, uint64_t generation);
 

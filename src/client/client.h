@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The client object. What the engine owns is touched by the engine alone; the rest is constant after opening, or atomic.
+ * The client object. What the engine owns is touched by the engine alone; the rest is constant after
+ * opening, or atomic.
  *
- * References: the user's handle, and one for every operation, watch and keep-alive. Closing (in the engine) ends all of them and gives the
- * network back; the last reference frees the memory.
+ * References: the user's handle, and one for every operation, watch and keep-alive. Closing (in the engine)
+ * ends all of them and gives the network back; the last reference frees the memory.
  */
 #ifndef ETCD__CLIENT_CLIENT_H
 #define ETCD__CLIENT_CLIENT_H
@@ -77,11 +78,14 @@ static inline const char *etcd__client_label(const struct etcd_client *client)
 {
     return client->config.name;
 }
-/* Reads the password from its source. ETCD_E_INVALID_ARGUMENT or ETCD_E_IO names the source. Engine, or while opening. */
+/*
+ * Reads the password from its source. ETCD_E_INVALID_ARGUMENT or ETCD_E_IO names the source. Engine, or
+ * while opening.
+ */
 etcd_status etcd__client_password(const struct etcd_client *client, struct etcd__secret *ret_password,
                                   etcd_error *reterr);
 /* Takes over a new list of endpoints in use. Engine. */
-etcd_status etcd__client_use_endpoints(struct etcd_client *client, const struct etcd__endpoint *endpoints, size_t count,
-                                       etcd_error *reterr);
+etcd_status etcd__client_use_endpoints(struct etcd_client *client, const struct etcd__endpoint *endpoints,
+                                       size_t count, etcd_error *reterr);
 
 #endif

@@ -73,8 +73,8 @@ void etcd__delay_close_all(struct etcd_client *client)
         complete(ETCD__CONTAINER(node, struct delay_op, node), ETCD_E_CLOSED, "the client was closed");
 }
 
-etcd_status etcd_client_delay_async(etcd_client *client, int64_t delay_ms, etcd_op_fn *on_done, void *user_data,
-                                    etcd_op **ret_op, etcd_error *reterr)
+etcd_status etcd_client_delay_async(etcd_client *client, int64_t delay_ms, etcd_op_fn *on_done,
+                                    void *user_data, etcd_op **ret_op, etcd_error *reterr)
 {
     struct delay_op *delay;
     etcd_status st = etcd__client_check(client, reterr);

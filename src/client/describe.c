@@ -36,7 +36,8 @@ static void add_tls(struct etcd__buf *text, const struct etcd__client_config *co
     add_optional(text, "tls.cert_file", config->cert_file);
     add_optional(text, "tls.key_file", config->key_file);
     add_optional(text, "tls.server_name", config->server_name);
-    (void)etcd__buf_printf(text, "tls.insecure_skip_verify: %s\n", config->insecure_skip_verify ? "true" : "false");
+    (void)etcd__buf_printf(text, "tls.insecure_skip_verify: %s\n",
+                           config->insecure_skip_verify ? "true" : "false");
 }
 
 static void describe(const struct etcd_client *client, struct etcd__buf *text)
@@ -59,7 +60,8 @@ static void describe(const struct etcd_client *client, struct etcd__buf *text)
     add_time(text, "keepalive_timeout", config->keepalive_timeout_ms);
     (void)etcd__buf_printf(text, "max_outstanding: %" PRIu32 "\n", config->max_outstanding);
     add_tls(text, config);
-    (void)etcd__buf_printf(text, "drive: %s\n", client->loop->drive == ETCD_DRIVE_THREAD ? "thread" : "caller");
+    (void)etcd__buf_printf(text, "drive: %s\n",
+                           client->loop->drive == ETCD_DRIVE_THREAD ? "thread" : "caller");
 }
 
 /* Copies what fits, with a NUL. */

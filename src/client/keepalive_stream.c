@@ -312,8 +312,8 @@ static unsigned endpoints(const struct etcd_client *client)
 }
 
 /*
- * Each endpoint gets a try within the usual limit, which is what a member that fails calls for; after that the
- * servers may just be slow, and get longer.
+ * Each endpoint gets a try within the usual limit, which is what a member that fails calls for; after that
+ * the servers may just be slow, and get longer.
  */
 void etcd__lease_stream_stalled(struct etcd__lease_stream *stream)
 {

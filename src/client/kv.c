@@ -35,10 +35,10 @@ static const struct etcd__rpc_kind compact_kind = {
     .decode = etcd__done_decode,
 };
 
-/* ---- put ---------------------------------------------------------------------------------------------------- */
+/* ---- put --------------------------------------------------------------------------------------------------- */
 
 static etcd_status start_put(etcd_client *client, etcd_bytes key, etcd_bytes value, const etcd_put_opts *opts,
-                              struct etcd__rpc_options how, etcd_op **ret_op, etcd_error *reterr)
+                             struct etcd__rpc_options how, etcd_op **ret_op, etcd_error *reterr)
 {
     Etcd__Pb__PutRequest request = ETCD__PB__PUT_REQUEST__INIT;
     etcd_put_opts own = ETCD_PUT_OPTS_INIT;
@@ -56,7 +56,8 @@ etcd_status etcd_put(etcd_client *client, etcd_bytes key, etcd_bytes value, cons
 {
     etcd_op *op = NULL;
     void *result = NULL;
-    etcd_status st = start_put(client, key, value, opts, (struct etcd__rpc_options){.blocking = true}, &op, reterr);
+    etcd_status st = start_put(client, key, value, opts, (struct etcd__rpc_options){.blocking = true}, &op,
+                               reterr);
 
     st = etcd__rpc_finish(st, op, ret_result == NULL ? NULL : &result, reterr);
     if (st == ETCD_OK && ret_result != NULL)
@@ -64,8 +65,8 @@ etcd_status etcd_put(etcd_client *client, etcd_bytes key, etcd_bytes value, cons
     return st;
 }
 
-etcd_status etcd_put_async(etcd_client *client, etcd_bytes key, etcd_bytes value, const etcd_put_opts *opts, etcd_op_fn *on_done,
-                           void *user_data, etcd_op **ret_op, etcd_error *reterr)
+etcd_status etcd_put_async(etcd_client *client, etcd_bytes key, etcd_bytes value, const etcd_put_opts *opts,
+                           etcd_op_fn *on_done, void *user_data, etcd_op **ret_op, etcd_error *reterr)
 {
     return start_put(client, key, value, opts,
                      (struct etcd__rpc_options){.on_done = on_done, .user_data = user_data}, ret_op, reterr);
@@ -81,10 +82,10 @@ etcd_status etcd_put_take(etcd_op *op, etcd_put_result **ret_result, etcd_error 
     return st;
 }
 
-/* ---- get ---------------------------------------------------------------------------------------------------- */
+/* ---- get --------------------------------------------------------------------------------------------------- */
 
 static etcd_status start_get(etcd_client *client, etcd_bytes key, const etcd_get_opts *opts,
-                              struct etcd__rpc_options how, etcd_op **ret_op, etcd_error *reterr)
+                             struct etcd__rpc_options how, etcd_op **ret_op, etcd_error *reterr)
 {
     Etcd__Pb__RangeRequest request = ETCD__PB__RANGE_REQUEST__INIT;
     struct etcd__range range = {.own = NULL};
@@ -113,8 +114,8 @@ etcd_status etcd_get(etcd_client *client, etcd_bytes key, const etcd_get_opts *o
     return st;
 }
 
-etcd_status etcd_get_async(etcd_client *client, etcd_bytes key, const etcd_get_opts *opts, etcd_op_fn *on_done,
-                           void *user_data, etcd_op **ret_op, etcd_error *reterr)
+etcd_status etcd_get_async(etcd_client *client, etcd_bytes key, const etcd_get_opts *opts,
+                           etcd_op_fn *on_done, void *user_data, etcd_op **ret_op, etcd_error *reterr)
 {
     return start_get(client, key, opts,
                      (struct etcd__rpc_options){.on_done = on_done, .user_data = user_data}, ret_op, reterr);
@@ -130,10 +131,10 @@ etcd_status etcd_get_take(etcd_op *op, etcd_get_result **ret_result, etcd_error 
     return st;
 }
 
-/* ---- delete ------------------------------------------------------------------------------------------------- */
+/* ---- delete ------------------------------------------------------------------------------------------------ */
 
 static etcd_status start_delete(etcd_client *client, etcd_bytes key, const etcd_delete_opts *opts,
-                              struct etcd__rpc_options how, etcd_op **ret_op, etcd_error *reterr)
+                                struct etcd__rpc_options how, etcd_op **ret_op, etcd_error *reterr)
 {
     Etcd__Pb__DeleteRangeRequest request = ETCD__PB__DELETE_RANGE_REQUEST__INIT;
     struct etcd__range range = {.own = NULL};
@@ -149,11 +150,12 @@ static etcd_status start_delete(etcd_client *client, etcd_bytes key, const etcd_
 }
 
 etcd_status etcd_delete(etcd_client *client, etcd_bytes key, const etcd_delete_opts *opts,
-                     etcd_delete_result **ret_result, etcd_error *reterr)
+                        etcd_delete_result **ret_result, etcd_error *reterr)
 {
     etcd_op *op = NULL;
     void *result = NULL;
-    etcd_status st = start_delete(client, key, opts, (struct etcd__rpc_options){.blocking = true}, &op, reterr);
+    etcd_status st = start_delete(client, key, opts, (struct etcd__rpc_options){.blocking = true}, &op,
+                                  reterr);
 
     st = etcd__rpc_finish(st, op, ret_result == NULL ? NULL : &result, reterr);
     if (st == ETCD_OK && ret_result != NULL)
@@ -161,11 +163,12 @@ etcd_status etcd_delete(etcd_client *client, etcd_bytes key, const etcd_delete_o
     return st;
 }
 
-etcd_status etcd_delete_async(etcd_client *client, etcd_bytes key, const etcd_delete_opts *opts, etcd_op_fn *on_done,
-                           void *user_data, etcd_op **ret_op, etcd_error *reterr)
+etcd_status etcd_delete_async(etcd_client *client, etcd_bytes key, const etcd_delete_opts *opts,
+                              etcd_op_fn *on_done, void *user_data, etcd_op **ret_op, etcd_error *reterr)
 {
     return start_delete(client, key, opts,
-                     (struct etcd__rpc_options){.on_done = on_done, .user_data = user_data}, ret_op, reterr);
+                        (struct etcd__rpc_options){.on_done = on_done, .user_data = user_data}, ret_op,
+                        reterr);
 }
 
 etcd_status etcd_delete_take(etcd_op *op, etcd_delete_result **ret_result, etcd_error *reterr)
@@ -178,7 +181,7 @@ etcd_status etcd_delete_take(etcd_op *op, etcd_delete_result **ret_result, etcd_
     return st;
 }
 
-/* ---- compact ------------------------------------------------------------------------------------------------ */
+/* ---- compact ----------------------------------------------------------------------------------------------- */
 
 static etcd_status start_compact(etcd_client *client, int64_t revision, const etcd_compact_opts *opts,
                                  struct etcd__rpc_options how, etcd_op **ret_op, etcd_error *reterr)
@@ -198,11 +201,12 @@ static etcd_status start_compact(etcd_client *client, int64_t revision, const et
     return etcd__rpc_start(client, &compact_kind, &request.base, &how, ret_op, reterr);
 }
 
-etcd_status etcd_compact(etcd_client *client, int64_t revision, const etcd_compact_opts *opts, etcd_error *reterr)
+etcd_status etcd_compact(etcd_client *client, int64_t revision, const etcd_compact_opts *opts,
+                         etcd_error *reterr)
 {
     etcd_op *op = NULL;
-    etcd_status st =
-        start_compact(client, revision, opts, (struct etcd__rpc_options){.blocking = true}, &op, reterr);
+    etcd_status st = start_compact(client, revision, opts, (struct etcd__rpc_options){.blocking = true}, &op,
+                                   reterr);
 
     return etcd__rpc_finish(st, op, NULL, reterr);
 }
@@ -211,5 +215,6 @@ etcd_status etcd_compact_async(etcd_client *client, int64_t revision, const etcd
                                etcd_op_fn *on_done, void *user_data, etcd_op **ret_op, etcd_error *reterr)
 {
     return start_compact(client, revision, opts,
-                         (struct etcd__rpc_options){.on_done = on_done, .user_data = user_data}, ret_op, reterr);
+                         (struct etcd__rpc_options){.on_done = on_done, .user_data = user_data}, ret_op,
+                         reterr);
 }

@@ -10,7 +10,7 @@
 enum {
     DEFAULT_DIAL_TIMEOUT_MS = 5000,
     DEFAULT_TIMEOUT_MS = 5000,
-    DEFAULT_KEEPALIVE_TIME_MS = 10000,    /* also the least: etcd punishes pings below 5 s */
+    DEFAULT_KEEPALIVE_TIME_MS = 10000, /* also the least: etcd punishes pings below 5 s */
     DEFAULT_KEEPALIVE_TIMEOUT_MS = 5000,
     DEFAULT_MAX_SEND_BYTES = 2 * 1024 * 1024,
     DEFAULT_MAX_OUTSTANDING = 100000,
@@ -30,15 +30,18 @@ static etcd_status copy_text(const char *text, char **ret_copy, etcd_error *rete
 }
 
 /* A time in milliseconds: 0 is the default. */
-static etcd_status take_time(const char *name, int64_t value, int64_t by_default, int64_t *ret, etcd_error *reterr)
+static etcd_status take_time(const char *name, int64_t value, int64_t by_default, int64_t *ret,
+                             etcd_error *reterr)
 {
     if (value < 0)
-        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "%s is %" PRId64 ": it must be positive", name, value);
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "%s is %" PRId64 ": it must be positive", name,
+                          value);
     *ret = value == 0 ? by_default : value;
     return ETCD_OK;
 }
 
-static etcd_status take_times(const etcd_client_opts *opts, struct etcd__client_config *config, etcd_error *reterr)
+static etcd_status take_times(const etcd_client_opts *opts, struct etcd__client_config *config,
+                              etcd_error *reterr)
 {
     const struct {
         const char *name;
@@ -58,32 +61,38 @@ static etcd_status take_times(const etcd_client_opts *opts, struct etcd__client_
         st = take_time(times[i].name, times[i].value, times[i].by_default, times[i].ret, reterr);
     if (st == ETCD_OK && config->keepalive_time_ms < DEFAULT_KEEPALIVE_TIME_MS)
         st = etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT,
-                        "keepalive_time_ms is %" PRId64 ": the least is %d, servers cut off whoever pings more often",
+                        "keepalive_time_ms is %" PRId64
+                        ": the least is %d, servers cut off whoever pings more often",
                         config->keepalive_time_ms, DEFAULT_KEEPALIVE_TIME_MS);
     return st;
 }
 
-static etcd_status take_sizes(const etcd_client_opts *opts, struct etcd__client_config *config, etcd_error *reterr)
+static etcd_status take_sizes(const etcd_client_opts *opts, struct etcd__client_config *config,
+                              etcd_error *reterr)
 {
     config->max_send_bytes = opts->max_send_bytes == 0 ? DEFAULT_MAX_SEND_BYTES : opts->max_send_bytes;
     config->max_recv_bytes = opts->max_recv_bytes == 0 ? default_max_recv_bytes : opts->max_recv_bytes;
     config->max_outstanding = opts->max_outstanding == 0 ? DEFAULT_MAX_OUTSTANDING : opts->max_outstanding;
     if (opts->max_send_bytes > UINT32_MAX || opts->max_recv_bytes > UINT32_MAX)
-        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "max_%s_bytes is %zu: gRPC messages end at %" PRIu32 " bytes",
-                          opts->max_send_bytes > UINT32_MAX ? "send" : "recv",
-                          opts->max_send_bytes > UINT32_MAX ? opts->max_send_bytes : opts->max_recv_bytes, UINT32_MAX);
+        return etcd__fail(
+            reterr, ETCD_E_INVALID_ARGUMENT, "max_%s_bytes is %zu: gRPC messages end at %" PRIu32 " bytes",
+            opts->max_send_bytes > UINT32_MAX ? "send" : "recv",
+            opts->max_send_bytes > UINT32_MAX ? opts->max_send_bytes : opts->max_recv_bytes, UINT32_MAX);
     if (opts->max_send_bytes != 0 && opts->max_recv_bytes != 0 && opts->max_send_bytes > opts->max_recv_bytes)
-        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "max_send_bytes is %zu, above max_recv_bytes, which is %zu",
-                          opts->max_send_bytes, opts->max_recv_bytes);
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT,
+                          "max_send_bytes is %zu, above max_recv_bytes, which is %zu", opts->max_send_bytes,
+                          opts->max_recv_bytes);
     return ETCD_OK;
 }
 
-static etcd_status take_name(const etcd_client_opts *opts, struct etcd__client_config *config, etcd_error *reterr)
+static etcd_status take_name(const etcd_client_opts *opts, struct etcd__client_config *config,
+                             etcd_error *reterr)
 {
     const char *name = opts->name == NULL ? "etcd" : opts->name;
 
     if (name[0] == '\0' || strlen(name) > NAME_MAX_LEN || !etcd__utf8_valid(name, strlen(name)))
-        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "name: 1 to %d bytes of UTF-8 are needed", NAME_MAX_LEN);
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "name: 1 to %d bytes of UTF-8 are needed",
+                          NAME_MAX_LEN);
     return copy_text(name, &config->name, reterr);
 }
 
@@ -129,13 +138,15 @@ bool etcd__config_uses_tls(const struct etcd__client_config *config, const struc
 
 bool etcd__endpoint_is_local(const struct etcd__endpoint *endpoint)
 {
-    return endpoint->is_unix || strcmp(endpoint->host, "localhost") == 0 || strcmp(endpoint->host, "::1") == 0 ||
+    return endpoint->is_unix || strcmp(endpoint->host, "localhost") == 0 ||
+           strcmp(endpoint->host, "::1") == 0 ||
            (endpoint->is_address && strncmp(endpoint->host, "127.", 4) == 0);
 }
 
 /* ---- TLS ---------------------------------------------------------------------------------------------- */
 
-static etcd_status take_tls(const etcd_client_opts *opts, struct etcd__client_config *config, etcd_error *reterr)
+static etcd_status take_tls(const etcd_client_opts *opts, struct etcd__client_config *config,
+                            etcd_error *reterr)
 {
     etcd_tls_opts own = ETCD_TLS_OPTS_INIT;
     etcd_status st = etcd__opts_import(&own, sizeof(own), opts->tls, "tls", reterr);
@@ -165,7 +176,8 @@ static etcd_status read_env(const char *name, struct etcd__secret *ret_secret, e
     const char *value = getenv(name);
 
     if (value == NULL)
-        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "password: the environment variable %s is not set", name);
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "password: the environment variable %s is not set",
+                          name);
     return etcd__secret_set(ret_secret, value, strlen(value)) ? ETCD_OK : etcd__fail_memory(reterr);
 }
 
@@ -226,10 +238,11 @@ static etcd_status take_credentials(const etcd_client_opts *opts, struct etcd__c
     etcd_status st;
 
     if ((unsigned)opts->password.kind > ETCD_SECRET_KIND_FILE)
-        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "password: its kind is %d", (int)opts->password.kind);
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "password: its kind is %d",
+                          (int)opts->password.kind);
     if (user != password)
-        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "%s is set without %s", user ? "username" : "password",
-                          user ? "password" : "username");
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "%s is set without %s",
+                          user ? "username" : "password", user ? "password" : "username");
     if (!user)
         return ETCD_OK;
     if (opts->password.ref == NULL)
@@ -247,9 +260,11 @@ static etcd_status take_credentials(const etcd_client_opts *opts, struct etcd__c
 
 /* ---- all of it ---------------------------------------------------------------------------------------- */
 
-static etcd_status take_all(const etcd_client_opts *opts, struct etcd__client_config *config, etcd_error *reterr)
+static etcd_status take_all(const etcd_client_opts *opts, struct etcd__client_config *config,
+                            etcd_error *reterr)
 {
-    static etcd_status (*const parts[])(const etcd_client_opts *, struct etcd__client_config *, etcd_error *) = {
+    static etcd_status (*const parts[])(const etcd_client_opts *, struct etcd__client_config *,
+                                        etcd_error *) = {
         take_name, take_times, take_sizes, take_endpoints, take_tls, take_credentials,
     };
     etcd_status st = ETCD_OK;
@@ -259,7 +274,8 @@ static etcd_status take_all(const etcd_client_opts *opts, struct etcd__client_co
     return st;
 }
 
-etcd_status etcd__config_make(const etcd_client_opts *opts, struct etcd__client_config *config, etcd_error *reterr)
+etcd_status etcd__config_make(const etcd_client_opts *opts, struct etcd__client_config *config,
+                              etcd_error *reterr)
 {
     etcd_status st = take_all(opts, config, reterr);
 

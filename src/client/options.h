@@ -1,14 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From the options that a user gave to the effective ones: defaults, checks, deep copies; and the text that shows them. */
+/*
+ * From the options that a user gave to the effective ones: defaults, checks, deep copies; and the text that
+ * shows them.
+ */
 #ifndef ETCD__CLIENT_OPTIONS_H
 #define ETCD__CLIENT_OPTIONS_H
 
 #include "client/client.h"
 
-/* Also reads the secret once, so that a missing source is found at once. On failure *config is to be given back too. */
-etcd_status etcd__config_make(const etcd_client_opts *opts, struct etcd__client_config *config, etcd_error *reterr);
+/*
+ * Also reads the secret once, so that a missing source is found at once. On failure *config is to be given
+ * back too.
+ */
+etcd_status etcd__config_make(const etcd_client_opts *opts, struct etcd__client_config *config,
+                              etcd_error *reterr);
 void etcd__config_deinit(struct etcd__client_config *config);
-/* Reads a secret from where it comes from. ETCD_E_INVALID_ARGUMENT or ETCD_E_IO, naming the source, never the secret. */
+/*
+ * Reads a secret from where it comes from. ETCD_E_INVALID_ARGUMENT or ETCD_E_IO, naming the source, never
+ * the secret.
+ */
 etcd_status etcd__config_password(const struct etcd__client_config *config, struct etcd__secret *ret_password,
                                   etcd_error *reterr);
 /* The endpoint of this configuration goes over TLS. */

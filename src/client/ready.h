@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* etcd_client_wait_ready(): an operation that ends when the login is done and an endpoint is connected. Engine only. */
+/*
+ * etcd_client_wait_ready(): an operation that ends when the login is done and an endpoint is connected.
+ * Engine only.
+ */
 #ifndef ETCD__CLIENT_READY_H
 #define ETCD__CLIENT_READY_H
 

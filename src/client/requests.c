@@ -45,11 +45,12 @@ etcd_status etcd__check_bytes(const char *what, const char *name, etcd_bytes byt
 {
     if (bytes.data != NULL || bytes.len == 0)
         return ETCD_OK;
-    return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "%s: %s has %zu bytes but no data", what, name, bytes.len);
+    return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "%s: %s has %zu bytes but no data", what, name,
+                      bytes.len);
 }
 
-etcd_status etcd__range_make(const char *what, etcd_bytes key, etcd_bytes range_end, bool prefix, bool from_key,
-                             struct etcd__range *ret_range, etcd_error *reterr)
+etcd_status etcd__range_make(const char *what, etcd_bytes key, etcd_bytes range_end, bool prefix,
+                             bool from_key, struct etcd__range *ret_range, etcd_error *reterr)
 {
     struct etcd__range range = {.key = key, .end = range_end};
     etcd_status st = etcd__check_bytes(what, "key", key, reterr);
@@ -100,16 +101,16 @@ static etcd_status check_put(etcd_bytes key, etcd_bytes value, const etcd_put_op
     if (key.len == 0)
         return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "put: key is empty");
     if (opts->ignore_value && value.len > 0)
-        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "put: ignore_value is set and there is a value of %zu bytes",
-                          value.len);
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT,
+                          "put: ignore_value is set and there is a value of %zu bytes", value.len);
     if (opts->ignore_lease && opts->lease_id != 0)
-        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "put: ignore_lease is set and lease_id is %" PRIx64,
-                          (uint64_t)opts->lease_id);
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT,
+                          "put: ignore_lease is set and lease_id is %" PRIx64, (uint64_t)opts->lease_id);
     return ETCD_OK;
 }
 
-etcd_status etcd__put_request(etcd_bytes key, etcd_bytes value, const etcd_put_opts *opts, etcd_put_opts *ret_opts,
-                              Etcd__Pb__PutRequest *request, etcd_error *reterr)
+etcd_status etcd__put_request(etcd_bytes key, etcd_bytes value, const etcd_put_opts *opts,
+                              etcd_put_opts *ret_opts, Etcd__Pb__PutRequest *request, etcd_error *reterr)
 {
     etcd_put_opts own = ETCD_PUT_OPTS_INIT;
     etcd_status st = etcd__opts_import(&own, sizeof(own), opts, "put", reterr);
@@ -155,7 +156,8 @@ static etcd_status check_get(const etcd_get_opts *opts, etcd_error *reterr)
     return ETCD_OK;
 }
 
-static void fill_get(const etcd_get_opts *opts, const struct etcd__range *range, Etcd__Pb__RangeRequest *request)
+static void fill_get(const etcd_get_opts *opts, const struct etcd__range *range,
+                     Etcd__Pb__RangeRequest *request)
 {
     request->key = etcd__wire_data(range->key);
     request->range_end = etcd__wire_data(range->end);
@@ -175,7 +177,8 @@ static void fill_get(const etcd_get_opts *opts, const struct etcd__range *range,
 }
 
 etcd_status etcd__get_request(etcd_bytes key, const etcd_get_opts *opts, etcd_get_opts *ret_opts,
-                              struct etcd__range *ret_range, Etcd__Pb__RangeRequest *request, etcd_error *reterr)
+                              struct etcd__range *ret_range, Etcd__Pb__RangeRequest *request,
+                              etcd_error *reterr)
 {
     etcd_get_opts own = ETCD_GET_OPTS_INIT;
     etcd_status st = etcd__opts_import(&own, sizeof(own), opts, "get", reterr);

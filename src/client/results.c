@@ -104,8 +104,9 @@ static etcd_status fill_txn(struct etcd_txn_result *result, const Etcd__Pb__TxnR
 /* ---- decoding ----------------------------------------------------------------------------------------- */
 
 /* Decodes the message and makes room for the result, both in `arena`. */
-static etcd_status start(struct etcd__arena *arena, const ProtobufCMessageDescriptor *type, const uint8_t *data,
-                         size_t len, size_t result_size, void **ret_message, void **ret_result)
+static etcd_status start(struct etcd__arena *arena, const ProtobufCMessageDescriptor *type,
+                         const uint8_t *data, size_t len, size_t result_size, void **ret_message,
+                         void **ret_result)
 {
     etcd_status st;
 
@@ -119,8 +120,8 @@ static etcd_status start(struct etcd__arena *arena, const ProtobufCMessageDescri
 }
 
 /* Hands the result over, with its arena moved into it, or cleans up. */
-static etcd_status finish(struct etcd__arena *arena, etcd_status st, void *result, struct etcd__arena *in_result,
-                          void **ret_result, etcd_error *reterr)
+static etcd_status finish(struct etcd__arena *arena, etcd_status st, void *result,
+                          struct etcd__arena *in_result, void **ret_result, etcd_error *reterr)
 {
     if (st != ETCD_OK) {
         etcd__arena_deinit(arena);
@@ -136,7 +137,8 @@ etcd_status etcd__put_decode(const uint8_t *data, size_t len, void **ret_result,
     struct etcd__arena arena;
     void *message, *result = NULL;
     struct etcd_put_result *put;
-    etcd_status st = start(&arena, &etcd__pb__put_response__descriptor, data, len, sizeof(*put), &message, &result);
+    etcd_status st = start(&arena, &etcd__pb__put_response__descriptor, data, len, sizeof(*put), &message,
+                           &result);
 
     put = result;
     if (st == ETCD_OK)
@@ -176,8 +178,8 @@ etcd_status etcd__delete_decode(const uint8_t *data, size_t len, void **ret_resu
     struct etcd__arena arena;
     void *message, *result = NULL;
     struct etcd_delete_result *del;
-    etcd_status st =
-        start(&arena, &etcd__pb__delete_range_response__descriptor, data, len, sizeof(*del), &message, &result);
+    etcd_status st = start(&arena, &etcd__pb__delete_range_response__descriptor, data, len, sizeof(*del),
+                           &message, &result);
 
     del = result;
     if (st == ETCD_OK)
@@ -190,7 +192,8 @@ etcd_status etcd__txn_decode(const uint8_t *data, size_t len, void **ret_result,
     struct etcd__arena arena;
     void *message, *result = NULL;
     struct etcd_txn_result *txn;
-    etcd_status st = start(&arena, &etcd__pb__txn_response__descriptor, data, len, sizeof(*txn), &message, &result);
+    etcd_status st = start(&arena, &etcd__pb__txn_response__descriptor, data, len, sizeof(*txn), &message,
+                           &result);
 
     txn = result;
     if (st == ETCD_OK)
@@ -198,7 +201,7 @@ etcd_status etcd__txn_decode(const uint8_t *data, size_t len, void **ret_result,
     return finish(&arena, st, txn, txn == NULL ? NULL : &txn->arena, ret_result, reterr);
 }
 
-/* ---- freeing: the result itself lies in the arena -------------------------------------------------------- */
+/* ---- freeing: the result itself lies in the arena ---------------------------------------------------------- */
 
 static void release(const struct etcd__arena *in_result)
 {
@@ -340,7 +343,8 @@ const etcd_get_result *etcd_txn_result_get(const etcd_txn_result *result, size_t
 
 const etcd_delete_result *etcd_txn_result_delete(const etcd_txn_result *result, size_t index)
 {
-    return etcd_txn_result_kind(result, index) == ETCD_TXN_KIND_DELETE ? &result->entries[index].as.del : NULL;
+    return etcd_txn_result_kind(result, index) == ETCD_TXN_KIND_DELETE ? &result->entries[index].as.del
+                                                                       : NULL;
 }
 
 const etcd_txn_result *etcd_txn_result_nested(const etcd_txn_result *result, size_t index)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Answers as the user gets them. A result lies in its own arena, with everything it points to; the entries of a transaction's result
- * lie in the arena of the whole and have none of their own.
+ * Answers as the user gets them. A result lies in its own arena, with everything it points to; the entries
+ * of a transaction's result lie in the arena of the whole and have none of their own.
  */
 #ifndef ETCD__CLIENT_RESULTS_H
 #define ETCD__CLIENT_RESULTS_H

@@ -4,9 +4,10 @@
  *
  *   submitted -> (waiting for a login) -> attempt -> (pause) -> attempt ... -> done
  *
- * Repeatable calls are tried again after any passing failure, on another endpoint if there is one; a repeatable call
- * that stays unanswered for about 1 s is tried on another endpoint as well, and the first answer counts. Others are tried
- * again only when they provably were not processed. The engine keeps one deadline for all of it.
+ * Repeatable calls are tried again after any passing failure, on another endpoint if there is one; a
+ * repeatable call that stays unanswered for about 1 s is tried on another endpoint as well, and the first
+ * answer counts. Others are tried again only when they provably were not processed. The engine keeps one
+ * deadline for all of it.
  */
 #ifndef ETCD__CLIENT_RPC_H
 #define ETCD__CLIENT_RPC_H
@@ -27,8 +28,9 @@ struct etcd__rpc_kind {
     etcd_status (*decode)(const uint8_t *data, size_t len, void **ret_result, etcd_error *reterr);
     void (*free_result)(void *result);
     /*
-     * What a repeated attempt is refused with when an earlier one was carried out ("exists", "not found"); ETCD_OK: nothing
-     * says so. The call has succeeded then; `decode_request` (NULL: no result) makes the result from what was asked for.
+     * What a repeated attempt is refused with when an earlier one was carried out ("exists", "not found");
+     * ETCD_OK: nothing says so. The call has succeeded then; `decode_request` (NULL: no result) makes the
+     * result from what was asked for.
      */
     etcd_status done_before;
     etcd_status (*decode_request)(const uint8_t *data, size_t len, void **ret_result, etcd_error *reterr);
@@ -38,34 +40,35 @@ struct etcd__rpc_kind {
 struct etcd__rpc_options {
     int64_t timeout_ms; /* as the user gave it: 0, ETCD_TIMEOUT_NONE or milliseconds */
     bool fail_fast;
-    bool in_wait;         /* ends with cancelled waits */
-    bool blocking;        /* etcd__rpc_finish() follows at once */
-    etcd_op_fn *on_done;  /* the user's */
+    bool in_wait;        /* ends with cancelled waits */
+    bool blocking;       /* etcd__rpc_finish() follows at once */
+    etcd_op_fn *on_done; /* the user's */
     void *user_data;
 };
 
 /*
- * Checks, encodes, submits. *ret_op (NULL: not wanted) gets a reference for the caller. A blocking call is refused with
- * ETCD_E_WOULD_DEADLOCK in a callback. Any thread.
+ * Checks, encodes, submits. *ret_op (NULL: not wanted) gets a reference for the caller. A blocking call is
+ * refused with ETCD_E_WOULD_DEADLOCK in a callback. Any thread.
  */
 etcd_status etcd__rpc_start(struct etcd_client *client, const struct etcd__rpc_kind *kind,
                             const ProtobufCMessage *request, const struct etcd__rpc_options *options,
                             struct etcd_op **ret_op, etcd_error *reterr);
 /*
- * The rest of a blocking call: waits for what etcd__rpc_start() began (`started` is what it returned), takes the result - *ret_result, NULL: not
- * wanted - and frees the operation.
+ * The rest of a blocking call: waits for what etcd__rpc_start() began (`started` is what it returned),
+ * takes the result - *ret_result, NULL: not wanted - and frees the operation.
  */
 etcd_status etcd__rpc_finish(etcd_status started, struct etcd_op *op, void **ret_result, etcd_error *reterr);
 
 /*
- * For the client's own use, engine only: `done` runs in the engine, once, from a later turn, with the operation's outcome; it owns `result`.
+ * For the client's own use, engine only: `done` runs in the engine, once, from a later turn, with the
+ * operation's outcome; it owns `result`.
  * Stop it with etcd__rpc_abort(), after which `done` does not run.
  */
 typedef void etcd__rpc_done_fn(void *user, etcd_status status, void *result, const etcd_error *err);
 struct etcd__rpc;
 etcd_status etcd__rpc_run(struct etcd_client *client, const struct etcd__rpc_kind *kind,
-                          const ProtobufCMessage *request, int64_t timeout_ms, etcd__rpc_done_fn *done, void *user,
-                          struct etcd__rpc **ret_rpc, etcd_error *reterr);
+                          const ProtobufCMessage *request, int64_t timeout_ms, etcd__rpc_done_fn *done,
+                          void *user, struct etcd__rpc **ret_rpc, etcd_error *reterr);
 void etcd__rpc_abort(struct etcd__rpc *rpc);
 
 /* Ends the calls that are part of a wait with ETCD_E_CANCELLED. Engine. */

@@ -42,10 +42,12 @@ static size_t count_urls(const Etcd__Pb__MemberListResponse *answer)
     return count;
 }
 
-static etcd_status add_member(struct member_endpoints *endpoints, const Etcd__Pb__Member *member, etcd_error *reterr)
+static etcd_status add_member(struct member_endpoints *endpoints, const Etcd__Pb__Member *member,
+                              etcd_error *reterr)
 {
     for (size_t i = 0; i < member->n_client_urls; i++) {
-        etcd_status st = etcd__endpoint_parse(member->client_urls[i], &endpoints->list[endpoints->count], reterr);
+        etcd_status st = etcd__endpoint_parse(member->client_urls[i], &endpoints->list[endpoints->count],
+                                              reterr);
 
         if (st == ETCD_E_NO_MEMORY)
             return st;
@@ -117,8 +119,9 @@ static void arm(struct etcd__sync *sync)
 static void warn_once(struct etcd__sync *sync, const etcd_error *err)
 {
     if (!sync->warned)
-        etcd__log(&sync->client->log, ETCD_LOG_WARN, "sync", "client '%s': the endpoints stay as they are: %s",
-                  etcd__client_label(sync->client), err->message);
+        etcd__log(&sync->client->log, ETCD_LOG_WARN, "sync",
+                  "client '%s': the endpoints stay as they are: %s", etcd__client_label(sync->client),
+                  err->message);
     sync->warned = true;
 }
 
@@ -149,8 +152,8 @@ static void on_timer(struct etcd__timer *timer)
     etcd_error err;
 
     request.linearizable = true;
-    if (etcd__rpc_run(sync->client, &member_list_kind, &request.base, SYNC_TIMEOUT_MS, on_members, sync, &sync->rpc,
-                      &err) == ETCD_OK)
+    if (etcd__rpc_run(sync->client, &member_list_kind, &request.base, SYNC_TIMEOUT_MS, on_members, sync,
+                      &sync->rpc, &err) == ETCD_OK)
         return;
     warn_once(sync, &err);
     arm(sync);
@@ -188,8 +191,8 @@ static void apply_in_engine(void *arg)
     if (apply->client->torn_down)
         apply->status = etcd__fail(apply->reterr, ETCD_E_CLOSED, "sync: the client was closed");
     else
-        apply->status = etcd__client_use_endpoints(apply->client, apply->endpoints->list, apply->endpoints->count,
-                                                   apply->reterr);
+        apply->status = etcd__client_use_endpoints(apply->client, apply->endpoints->list,
+                                                   apply->endpoints->count, apply->reterr);
 }
 
 etcd_status etcd_client_sync(etcd_client *client, int64_t timeout_ms, etcd_error *reterr)
@@ -202,7 +205,8 @@ etcd_status etcd_client_sync(etcd_client *client, int64_t timeout_ms, etcd_error
 
     request.linearizable = true;
     st = etcd__rpc_start(client, &member_list_kind, &request.base,
-                         &(struct etcd__rpc_options){.timeout_ms = timeout_ms, .blocking = true}, &op, reterr);
+                         &(struct etcd__rpc_options){.timeout_ms = timeout_ms, .blocking = true}, &op,
+                         reterr);
     st = etcd__rpc_finish(st, op, &result, reterr);
     if (st != ETCD_OK)
         return st;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Keeping the list of endpoints in step with the cluster's member list: every interval, or on request. Learners and members without a name (not
- * started) are left out; an empty or failed answer keeps the list. One warning for each outage. Engine only.
+ * Keeping the list of endpoints in step with the cluster's member list: every interval, or on request.
+ * Learners and members without a name (not started) are left out; an empty or failed answer keeps the list.
+ * One warning for each outage. Engine only.
  */
 #ifndef ETCD__CLIENT_SYNC_H
 #define ETCD__CLIENT_SYNC_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A transaction is kept as the message it becomes: its parts and all bytes lie in one arena. Lists grow in the arena too, by
- * doubling; what they leave behind is small and goes with the rest.
+ * A transaction is kept as the message it becomes: its parts and all bytes lie in one arena. Lists grow in
+ * the arena too, by doubling; what they leave behind is small and goes with the rest.
  */
 #include "etcdc/txn.h"
 
@@ -17,7 +17,7 @@ struct etcd_txn {
     struct etcd__arena arena;
     Etcd__Pb__TxnRequest request;
     size_t compare_room, success_room, failure_room;
-    unsigned depth; /* of transactions inside; 0: none */
+    unsigned depth;     /* of transactions inside; 0: none */
     etcd_error mistake; /* the first; status ETCD_OK: none */
 };
 
@@ -201,7 +201,8 @@ void etcd_txn_if_range(etcd_txn *txn, etcd_bytes range_end)
     if (spoilt(txn) || etcd__check_bytes("txn", "range_end", range_end, &txn->mistake) != ETCD_OK)
         return;
     if (txn->request.n_compare == 0) {
-        (void)etcd__fail(&txn->mistake, ETCD_E_INVALID_ARGUMENT, "txn: a range end without a comparison before it");
+        (void)etcd__fail(&txn->mistake, ETCD_E_INVALID_ARGUMENT,
+                         "txn: a range end without a comparison before it");
         return;
     }
     compare = txn->request.compare[txn->request.n_compare - 1];
@@ -237,7 +238,8 @@ static Etcd__Pb__RequestOp *new_op(etcd_txn *txn, etcd_txn_branch branch)
     return added ? op : NULL;
 }
 
-void etcd_txn_put(etcd_txn *txn, etcd_txn_branch branch, etcd_bytes key, etcd_bytes value, const etcd_put_opts *opts)
+void etcd_txn_put(etcd_txn *txn, etcd_txn_branch branch, etcd_bytes key, etcd_bytes value,
+                  const etcd_put_opts *opts)
 {
     Etcd__Pb__PutRequest request = ETCD__PB__PUT_REQUEST__INIT;
     Etcd__Pb__RequestOp *op;
@@ -400,8 +402,8 @@ etcd_status etcd_txn_commit(etcd_client *client, const etcd_txn *txn, const etcd
 etcd_status etcd_txn_commit_async(etcd_client *client, const etcd_txn *txn, const etcd_txn_opts *opts,
                                   etcd_op_fn *on_done, void *user_data, etcd_op **ret_op, etcd_error *reterr)
 {
-    return start_txn(client, txn, opts, (struct etcd__rpc_options){.on_done = on_done, .user_data = user_data},
-                     ret_op, reterr);
+    return start_txn(client, txn, opts,
+                     (struct etcd__rpc_options){.on_done = on_done, .user_data = user_data}, ret_op, reterr);
 }
 
 etcd_status etcd_txn_take(etcd_op *op, etcd_txn_result **ret_result, etcd_error *reterr)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Implementation notes. Whatever calls the owner back runs between enter() and leave(): the owner may call
- * etcd__conn_close() at any of these points, and the memory goes when the outermost leave() is reached. After each callback
- * the state tells whether to go on.
+ * etcd__conn_close() at any of these points, and the memory goes when the outermost leave() is reached.
+ * After each callback the state tells whether to go on.
  *
  * A failure fills conn->error. In a turn finish() reports it at once; inside a call of the owner a task does.
  */

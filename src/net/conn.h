@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A byte stream to an endpoint: look-up, a race over its addresses (RFC 8305: families interleaved,
- * 250 ms apart, the next at once when one fails), TCP_NODELAY, TCP_USER_TIMEOUT, TLS where the endpoint wants it.
- * States: RESOLVING -> CONNECTING -> HANDSHAKE -> OPEN -> CLOSED, one file-local function per state and event.
+ * 250 ms apart, the next at once when one fails), TCP_NODELAY, TCP_USER_TIMEOUT, TLS where the endpoint
+ * wants it.
+ * States: RESOLVING -> CONNECTING -> HANDSHAKE -> OPEN -> CLOSED, one file-local function per state and
+ * event.
  * The owner bounds the time with a timer of its own and calls etcd__conn_close().
  */
 #ifndef ETCD__NET_CONN_H
@@ -24,7 +26,8 @@ struct etcd__conn_handler {
     /* All that was written has gone to the kernel, after etcd__conn_blocked() had been true. */
     void (*on_drained)(void *user);
     /* The last call; the connection is closed, etcd__conn_close() still has to free it. The status is
-       ETCD_E_UNAVAILABLE (message: what failed, at which address, why), ETCD_E_NO_MEMORY or ETCD_E_INTERNAL. */
+       ETCD_E_UNAVAILABLE (message: what failed, at which address, why), ETCD_E_NO_MEMORY or ETCD_E_INTERNAL.
+     */
     void (*on_closed)(void *user, const etcd_error *err);
 };
 
@@ -47,9 +50,15 @@ etcd_status etcd__conn_open(const struct etcd__conn_config *config, struct etcd_
 bool etcd__conn_write(struct etcd__conn *conn, const void *data, size_t len);
 /* Bytes wait for the kernel: the owner should stop producing until on_drained. */
 bool etcd__conn_blocked(const struct etcd__conn *conn);
-/* Where the race and the look-up stand, for the message of a timeout: "connecting to 10.0.0.1:2379". Until the next call. */
+/*
+ * Where the race and the look-up stand, for the message of a timeout: "connecting to 10.0.0.1:2379". Until
+ * the next call.
+ */
 const char *etcd__conn_phase(struct etcd__conn *conn);
-/* Closes (close_notify is sent if it can be without waiting) and frees. No callback afterwards. NULL is fine. */
+/*
+ * Closes (close_notify is sent if it can be without waiting) and frees. No callback afterwards. NULL is
+ * fine.
+ */
 void etcd__conn_close(struct etcd__conn *conn);
 
 #endif

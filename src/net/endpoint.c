@@ -51,7 +51,10 @@ struct parser {
 
 /* ---- messages ---- */
 
-/* Whether text[0, len) can be a scheme, RFC 3986. Keeps a password that contains "://" from being shown as one. */
+/*
+ * Whether text[0, len) can be a scheme, RFC 3986. Keeps a password that contains "://" from being shown as
+ * one.
+ */
 static bool is_scheme_name(const char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
@@ -152,7 +155,10 @@ static etcd_status split_scheme(struct parser *parser)
     return ETCD_OK;
 }
 
-/* Refuses all of a URL that an endpoint does not have, with one exception: "/" after a URL's port, as people write it. */
+/*
+ * Refuses all of a URL that an endpoint does not have, with one exception: "/" after a URL's port, as
+ * people write it.
+ */
 static etcd_status check_url_parts(struct parser *parser)
 {
     struct span *rest = &parser->rest;
@@ -257,7 +263,10 @@ static etcd_status check_labels(const struct parser *parser, const char *host)
     return label == 0 ? refuse(parser, "the host name has an empty label") : ETCD_OK;
 }
 
-/* A name whose last label is a number is a mistyped address ("10.0.0.256") or a lone port ("2379"): never look it up. */
+/*
+ * A name whose last label is a number is a mistyped address ("10.0.0.256") or a lone port ("2379"): never
+ * look it up.
+ */
 static bool ends_in_number(const char *host)
 {
     const char *label = strrchr(host, '.');
@@ -355,7 +364,8 @@ static etcd_status parse_network(struct parser *parser, struct etcd__endpoint *e
 
 /*
  * etcd's own client takes the base name of the path, less what looks like a port, for the authority and for
- * the name in the server's certificate. A base name that could not be a host name gives "localhost", as in gRPC.
+ * the name in the server's certificate. A base name that could not be a host name gives "localhost", as in
+ * gRPC.
  */
 static char *unix_authority(const char *path)
 {

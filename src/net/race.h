@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Connects to the first address of several that answers (RFC 8305): families take turns, a new attempt starts every
- * 250 ms, and at once when one fails. Attempts under way go on until one has won.
+ * Connects to the first address of several that answers (RFC 8305): families take turns, a new attempt
+ * starts every 250 ms, and at once when one fails. Attempts under way go on until one has won.
  */
 #ifndef ETCD__NET_RACE_H
 #define ETCD__NET_RACE_H
@@ -18,7 +18,8 @@ struct etcd__race;
 struct etcd__race_attempt;
 
 /*
- * The end of the race: the connected socket, which now belongs to the receiver, and its address; or -1, NULL and why.
+ * The end of the race: the connected socket, which now belongs to the receiver, and its address; or -1,
+ * NULL and why.
  * Never called from inside etcd__race_start(). May cancel the race, free it, and start another.
  */
 typedef void etcd__race_done_fn(struct etcd__race *race, int fd, const struct sockaddr_storage *addr,

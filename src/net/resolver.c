@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Implementation notes. c-ares 1.18 leaves four things to us.
- * - It reads resolv.conf when a channel is made. Each lookup compares the file's stamp; when it changed a new channel is
+ * - It reads resolv.conf when a channel is made. Each lookup compares the file's stamp; when it changed a
+ *   new channel is
  *   made, and the old one lives until its last lookup has ended.
- * - It can cancel all lookups of a channel only. A lookup that is cancelled stays with c-ares as an orphan, and its answer is dropped.
- * - It writes to TCP sockets without MSG_NOSIGNAL. Its sockets are made and used by functions of ours, which also gives each
+ * - It can cancel all lookups of a channel only. A lookup that is cancelled stays with c-ares as an orphan,
+ *   and its answer is dropped.
+ * - It writes to TCP sockets without MSG_NOSIGNAL. Its sockets are made and used by functions of ours,
+ *   which also gives each
  *   one its place in the reactor before it exists, so that lack of memory fails the query, not the loop.
- * - It calls back from inside its own functions. Answers are kept and delivered by a task, so that the receiver may do
+ * - It calls back from inside its own functions. Answers are kept and delivered by a task, so that the
+ *   receiver may do
  *   what it likes, even free the resolver.
  *
  * ares_library_init() is not called: it does something on Windows and Android only, and its
@@ -26,7 +30,10 @@
 #include <unistd.h>
 
 enum {
-    /* Of the first of three rounds; each round doubles it. A dead server costs less than the default dial timeout. */
+    /*
+     * Of the first of three rounds; each round doubles it. A dead server costs less than the default dial
+     * timeout.
+     */
     SERVER_TIMEOUT_MS = 1500,
     TRIES = 3,
     ADDRESSES_MAX = 64, /* of one answer; the rest is ignored */
@@ -295,7 +302,10 @@ static bool is_newest(const struct channel *channel)
     return etcd__list_first(&channel->resolver->channels) == &channel->node;
 }
 
-/* Called when a channel stops being the newest and when it loses a lookup. Not at once: c-ares may be running. */
+/*
+ * Called when a channel stops being the newest and when it loses a lookup. Not at once: c-ares may be
+ * running.
+ */
 static void reap_if_done(struct channel *channel)
 {
     if (channel->active == 0 && !is_newest(channel))
@@ -458,7 +468,10 @@ static etcd_status ask_ares(struct etcd__lookup *lookup, const char *host, etcd_
 
 /* ---- answers of the environment ---- */
 
-/* The environment may call from inside its poll_wait. The answer waits for the tasks of that turn, when the clock has been read. */
+/*
+ * The environment may call from inside its poll_wait. The answer waits for the tasks of that turn, when the
+ * clock has been read.
+ */
 static void on_env_answer(void *user, const struct etcd__addresses *addresses)
 {
     struct etcd__lookup *lookup = user;

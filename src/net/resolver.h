@@ -20,8 +20,8 @@ etcd_status etcd__resolver_new(struct etcd__reactor *reactor, struct etcd__resol
 /* Cancels what is under way without calling back. */
 void etcd__resolver_free(struct etcd__resolver *resolver);
 /*
- * For tests, before the first lookup: another resolv.conf, and servers ("127.0.0.1:5353,...", or NULL) in place of those
- * it names. Borrowed for the life of the resolver.
+ * For tests, before the first lookup: another resolv.conf, and servers ("127.0.0.1:5353,...", or NULL) in
+ * place of those it names. Borrowed for the life of the resolver.
  */
 void etcd__resolver_use(struct etcd__resolver *resolver, const char *resolv_conf, const char *servers);
 /* Calls fn once, from a later turn; the addresses are borrowed until it returns. */

@@ -15,7 +15,10 @@ struct etcd__stamp {
     struct timespec changed;
 };
 
-/* Take it before reading the file: what changes in between is then noticed the next time. NULL counts as no file. */
+/*
+ * Take it before reading the file: what changes in between is then noticed the next time. NULL counts as no
+ * file.
+ */
 struct etcd__stamp etcd__stamp_of(const char *path);
 bool etcd__stamp_equal(const struct etcd__stamp *a, const struct etcd__stamp *b);
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Implementation notes. OpenSSL's default library context is used, so that the system's policy (openssl.cnf, FIPS)
- * holds; nothing in it is changed. The error queue belongs to the calling thread, which may be the
- * program's own: it is cleared before each operation (SSL_get_error() needs that) and after each failure.
+ * Implementation notes. OpenSSL's default library context is used, so that the system's policy
+ * (openssl.cnf, FIPS) holds; nothing in it is changed. The error queue belongs to the calling thread, which
+ * may be the program's own: it is cleared before each operation (SSL_get_error() needs that) and after each
+ * failure.
  *
  * Key pairs and roots are replaced on disk while the client runs. The files are looked at when a session is
- * made; when one has changed all are loaded anew. A set that does not load (half replaced, say) leaves the previous one in use.
+ * made; when one has changed all are loaded anew. A set that does not load (half replaced, say) leaves the
+ * previous one in use.
  */
 #include "net/tls.h"
 
@@ -83,7 +85,8 @@ static const struct plain_text plain_texts[] = {
 };
 
 /*
- * OpenSSL's error as text; empties the queue. The oldest entry is the cause, the others are the callers' complaints.
+ * OpenSSL's error as text; empties the queue. The oldest entry is the cause, the others are the callers'
+ * complaints.
  * *ret_memory: it was lack of memory.
  */
 static void take_openssl_error(char *dst, size_t size, bool *ret_memory)
@@ -419,7 +422,10 @@ static bool expect_name(struct etcd__tls_session *session, const char *name, boo
     assert(len < sizeof(session->expected));
     memcpy(session->expected, name, len);
     session->expected[len] = '\0';
-    /* The common name is no place for host names any more (RFC 9525); Go's TLS, and so etcd, ignores it too. */
+    /*
+     * The common name is no place for host names any more (RFC 9525); Go's TLS, and so etcd, ignores it
+     * too.
+     */
     X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
                                                X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     return X509_VERIFY_PARAM_set1_host(param, session->expected, len) == 1 &&
@@ -585,7 +591,10 @@ enum etcd__tls_result etcd__tls_write(struct etcd__tls_session *session, const v
         assert(written == len); /* partial writes are a mode that is not set */
         return ETCD__TLS_OK;
     }
-    /* The output queue takes everything and renegotiation is off, so there is nothing a write could wait for. */
+    /*
+     * The output queue takes everything and renegotiation is off, so there is nothing a write could wait
+     * for.
+     */
     if (explain(session, reterr) != ETCD__TLS_FAILED)
         return fail_session(session, "the TLS session takes no data", reterr);
     return ETCD__TLS_FAILED;

@@ -23,7 +23,10 @@ struct etcd__tls_options {
 
 struct etcd__tls; /* a configuration, shared by connections; reference-counted, one thread at a time */
 
-/* ETCD_E_INVALID_ARGUMENT: half a key pair. ETCD_E_IO: a file cannot be read or parsed (path and reason in the message). */
+/*
+ * ETCD_E_INVALID_ARGUMENT: half a key pair. ETCD_E_IO: a file cannot be read or parsed (path and reason in
+ * the message).
+ */
 etcd_status etcd__tls_new(const struct etcd__tls_options *options, struct etcd__tls **ret_tls,
                           etcd_error *reterr);
 struct etcd__tls *etcd__tls_ref(struct etcd__tls *tls);

@@ -78,7 +78,8 @@ static etcd_status commit_again(struct etcd_lock *lock, const etcd_txn *txn, str
         st = etcd__limit_try(limit, &left, err);
         if (st != ETCD_OK)
             return st;
-        st = etcd_txn_commit(lock->client, txn, ETCD_TXN_OPTS(.timeout_ms = left, .in_wait = true), ret_result, err);
+        st = etcd_txn_commit(lock->client, txn, ETCD_TXN_OPTS(.timeout_ms = left, .in_wait = true),
+                             ret_result, err);
     } while (st != ETCD_OK && etcd__limit_repeat(limit, err));
     if (st == ETCD_E_LEASE_NOT_FOUND)
         st = etcd__fail(err, ETCD_E_LEASE_LOST, "the lease was revoked before the key could be written");
@@ -105,8 +106,8 @@ static etcd_status join(struct etcd_lock *lock, const etcd_txn *txn, struct etcd
 
     txn_st = etcd__limit_try(limit, &left, &txn_err);
     if (txn_st == ETCD_OK)
-        txn_st = etcd_txn_commit_async(lock->client, txn, ETCD_TXN_OPTS(.timeout_ms = left, .in_wait = true), NULL, NULL, &op,
-                                       &txn_err);
+        txn_st = etcd_txn_commit_async(lock->client, txn, ETCD_TXN_OPTS(.timeout_ms = left, .in_wait = true),
+                                       NULL, NULL, &op, &txn_err);
     st = etcd__session_finish(request, limit, &lock->session, err);
     if (txn_st == ETCD_OK)
         txn_st = etcd__op_outcome(op, &txn_err);
@@ -224,8 +225,8 @@ static etcd_status confirm_key(struct etcd_lock *lock, const struct etcd__limit 
     st = etcd__limit_left(limit, &left, err);
     if (st != ETCD_OK)
         return st;
-    st = etcd_get(lock->client, etcd__lock_key(lock), ETCD_GET_OPTS(.keys_only = true, .timeout_ms = left, .in_wait = true),
-                  &result, err);
+    st = etcd_get(lock->client, etcd__lock_key(lock),
+                  ETCD_GET_OPTS(.keys_only = true, .timeout_ms = left, .in_wait = true), &result, err);
     if (st != ETCD_OK)
         return st;
     kv = etcd_get_result_kv(result, 0);

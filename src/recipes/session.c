@@ -197,8 +197,9 @@ etcd_status etcd__session_request(struct etcd__session_request *request, etcd_cl
     if (st != ETCD_OK)
         return st;
     request->sent_ms = etcd__clock_ms();
-    return etcd_lease_grant_async(client, ttl_s, ETCD_LEASE_OPTS(.timeout_ms = left, .id = request->lease.id, .in_wait = true),
-                                  NULL, NULL, &request->op, reterr);
+    return etcd_lease_grant_async(
+        client, ttl_s, ETCD_LEASE_OPTS(.timeout_ms = left, .id = request->lease.id, .in_wait = true), NULL,
+        NULL, &request->op, reterr);
 }
 
 /*
@@ -218,7 +219,8 @@ static etcd_status await_lease(struct etcd__session_request *request, struct etc
         st = etcd__limit_try(limit, &left, err);
         if (st == ETCD_OK)
             st = etcd_lease_grant(request->client, request->lease.ttl_s,
-                                  ETCD_LEASE_OPTS(.timeout_ms = left, .id = id, .in_wait = true), &request->lease, err);
+                                  ETCD_LEASE_OPTS(.timeout_ms = left, .id = id, .in_wait = true),
+                                  &request->lease, err);
     }
     return st == ETCD_E_EXISTS ? ETCD_OK : st;
 }

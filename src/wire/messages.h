@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * All messages of etcd as protobuf-c structs, generated from proto/ into the
- * build folder: Etcd__Pb__RangeRequest, ETCD__PB__RANGE_REQUEST__INIT,
- * etcd__pb__range_request__descriptor. Encode and decode them with codec.h, never with
- * the generated functions: those neither bound recursion nor use our memory.
+ * All messages of etcd as protobuf-c structs, generated from proto/ into the build folder:
+ * Etcd__Pb__RangeRequest, ETCD__PB__RANGE_REQUEST__INIT, etcd__pb__range_request__descriptor. Encode and
+ * decode them with codec.h, never with the generated functions: those neither bound recursion nor use our
+ * memory.
  */
 #ifndef ETCD__WIRE_MESSAGES_H
 #define ETCD__WIRE_MESSAGES_H
