@@ -162,8 +162,7 @@ static bool measure_reference(const struct bench *bench, const struct work *work
     return measure(argv, work->calls, ret_figures);
 }
 
-/* ---- the requests that h2load sends: the same bytes as ours ---------------------------------------------
- */
+/* ---- the requests that h2load sends: the same bytes as ours -------------------------------------------- */
 
 static bool write_request(const char *dir, const char *op, const char *value)
 {

@@ -201,7 +201,7 @@ etcd_status etcd__txn_decode(const uint8_t *data, size_t len, void **ret_result,
     return finish(&arena, st, txn, txn == NULL ? NULL : &txn->arena, ret_result, reterr);
 }
 
-/* ---- freeing: the result itself lies in the arena --------------------------------------------------------- */
+/* ---- freeing: the result itself lies in the arena -------------------------------------------------------- */
 
 static void release(const struct etcd__arena *in_result)
 {

@@ -517,7 +517,7 @@ etcd_status etcd__rpc_start(struct etcd_client *client, const struct etcd__rpc_k
                             const ProtobufCMessage *request, const struct etcd__rpc_options *options,
                             struct etcd_op **ret_op, etcd_error *reterr)
 {
-    struct etcd__rpc *rpc;
+    struct etcd__rpc *rpc = NULL;
     etcd_status st = check_start(client, kind, options->blocking, reterr);
 
     if (st == ETCD_OK)
