@@ -29,7 +29,7 @@ static int complain(const struct load *load, const char *what)
     return 1;
 }
 
-/* ---- one at a time ------------------------------------------------------------------------------------ */
+/* ---- one at a time --------------------------------------------------------------------------------- */
 
 static etcd_status call_once(struct load *load)
 {
@@ -55,7 +55,7 @@ static int one_at_a_time(struct load *load)
     return 0;
 }
 
-/* ---- many at once ------------------------------------------------------------------------------------- */
+/* ---- many at once ---------------------------------------------------------------------------------- */
 
 static void on_done(etcd_op *op, void *user_data);
 
@@ -104,7 +104,7 @@ static int many_at_once(struct load *load)
     return 0;
 }
 
-/* ---- both --------------------------------------------------------------------------------------------- */
+/* ---- both ------------------------------------------------------------------------------------------ */
 
 static int run(struct load *load, const char *endpoint, bool caller)
 {

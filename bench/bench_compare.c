@@ -76,7 +76,7 @@ struct bench {
     struct figures ours[WORKS][PAIRS_MAX], reference[WORKS][PAIRS_MAX];
 };
 
-/* ---- running a program -------------------------------------------------------------------------------- */
+/* ---- running a program ----------------------------------------------------------------------------- */
 
 static double seconds_of(struct timeval time)
 {
@@ -162,27 +162,29 @@ static bool measure_reference(const struct bench *bench, const struct work *work
     return measure(argv, work->calls, ret_figures);
 }
 
-/* ---- the requests that h2load sends: the same bytes as ours -------------------------------------------- */
+/* ---- the requests that h2load sends: the same bytes as ours ---------------------------------------- */
+
+/* A length-delimited field; returns its end. */
+static size_t add_field(unsigned char *bytes, size_t at, unsigned char tag, const char *text)
+{
+    bytes[at++] = tag;
+    bytes[at++] = (unsigned char)strlen(text);
+    while (*text != '\0')
+        bytes[at++] = (unsigned char)*text++;
+    return at;
+}
 
 static bool write_request(const char *dir, const char *op, const char *value)
 {
-    static const char key[] = "bench/key";
     unsigned char bytes[256] = {0};
     size_t len = 5; /* gRPC's frame header: not compressed, four bytes of length */
     char path[4096];
     FILE *file;
     bool ok;
 
-    bytes[len++] = 0x0a;
-    bytes[len++] = sizeof(key) - 1;
-    memcpy(bytes + len, key, sizeof(key) - 1);
-    len += sizeof(key) - 1;
-    if (value != NULL) {
-        bytes[len++] = 0x12;
-        bytes[len++] = (unsigned char)strlen(value);
-        memcpy(bytes + len, value, strlen(value));
-        len += strlen(value);
-    }
+    len = add_field(bytes, len, 0x0a, "bench/key");
+    if (value != NULL)
+        len = add_field(bytes, len, 0x12, value);
     bytes[4] = (unsigned char)(len - 5);
     (void)snprintf(path, sizeof(path), "%s/%s.grpc", dir, op);
     file = fopen(path, "wb");
@@ -192,7 +194,7 @@ static bool write_request(const char *dir, const char *op, const char *value)
     return fclose(file) == 0 && ok;
 }
 
-/* ---- judging ------------------------------------------------------------------------------------------ */
+/* ---- judging --------------------------------------------------------------------------------------- */
 
 static int compare_doubles(const void *a, const void *b)
 {
@@ -265,7 +267,7 @@ int main(int argc, char **argv)
     bench.program = argv[1];
     bench.endpoint = argv[2];
     bench.dir = argv[3];
-    bench.pairs = argc == 6 ? atoi(argv[5]) : PAIRS_DEFAULT;
+    bench.pairs = argc == 6 ? (int)strtol(argv[5], NULL, 10) : PAIRS_DEFAULT;
     if (bench.pairs < 1 || bench.pairs > PAIRS_MAX) {
         fprintf(stderr, "bench_compare: PAIRS is %s; it can be 1 to %d\n", argv[5], PAIRS_MAX);
         return 2;

@@ -31,7 +31,7 @@ void capp__etcd_combine(capp_error *all, const capp_error *error)
     etcd__format(all->message + len, sizeof(all->message) - len, "; %s", error->message);
 }
 
-/* ---- waits -------------------------------------------------------------------------------------------- */
+/* ---- waits ----------------------------------------------------------------------------------------- */
 
 static void cancel_connecting_locked(const struct etcd__list *list)
 {
@@ -57,7 +57,7 @@ void capp__etcd_cancel_waits(capp_etcd_factory *factory)
         etcd_client_cancel_waits(member->client);
 }
 
-/* ---- closing ------------------------------------------------------------------------------------------ */
+/* ---- closing --------------------------------------------------------------------------------------- */
 
 /* Waits for the thread that closes. */
 static capp_status await_closed_locked(capp_etcd_factory *factory, int64_t timeout_ms, capp_error *reterr)

@@ -34,7 +34,7 @@ struct capp__etcd_member *capp__etcd_next(capp_etcd_factory *factory, struct cap
     return next;
 }
 
-/* ---- making and freeing ------------------------------------------------------------------------------- */
+/* ---- making and freeing ---------------------------------------------------------------------------- */
 
 /* Waits on the monotonic clock: somebody may set the other one. */
 static int init_cond(pthread_cond_t *cond)
@@ -95,7 +95,7 @@ void capp_etcd_factory_free(capp_etcd_factory *factory)
     etcd__free(factory);
 }
 
-/* ---- looking ------------------------------------------------------------------------------------------ */
+/* ---- looking --------------------------------------------------------------------------------------- */
 
 static struct capp__etcd_member *find_locked(const capp_etcd_factory *factory, const char *name)
 {

@@ -21,7 +21,7 @@ struct module {
 
 static const capp_type module_type = {"capp_etcd"};
 
-/* ---- life --------------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------------ */
 
 static capp_status start(void *self, capp_error *reterr)
 {
@@ -62,7 +62,7 @@ static void destroy(void *self)
     etcd__free(module);
 }
 
-/* ---- making it ---------------------------------------------------------------------------------------- */
+/* ---- making it ------------------------------------------------------------------------------------- */
 
 static capp_status new_module(const capp_logger *logger, struct module **ret_module, capp_error *reterr)
 {
@@ -126,7 +126,7 @@ capp_module capp_etcd(capp_etcd_fn *fn, void *user_data)
     return module;
 }
 
-/* ---- adding clients ----------------------------------------------------------------------------------- */
+/* ---- adding clients -------------------------------------------------------------------------------- */
 
 /* Never called: the mistake that it stands for ends the build before. */
 static capp_status provide_nothing(void *user_data, void **ret_object, capp_error *reterr)

@@ -61,7 +61,7 @@ static capp_status look(struct capp__etcd_overrides *overrides, const char *clie
     return CAPP_OK;
 }
 
-/* ---- endpoints ---------------------------------------------------------------------------------------- */
+/* ---- endpoints ------------------------------------------------------------------------------------- */
 
 static size_t count_commas(const char *text)
 {
@@ -90,7 +90,7 @@ static capp_status take_endpoints(struct capp__etcd_overrides *overrides, etcd_c
     return CAPP_OK;
 }
 
-/* ---- credentials -------------------------------------------------------------------------------------- */
+/* ---- credentials ----------------------------------------------------------------------------------- */
 
 static capp_status take_credentials(const struct capp__etcd_overrides *overrides, etcd_client_opts *opts,
                                     capp_error *reterr)
@@ -116,7 +116,7 @@ static capp_status take_credentials(const struct capp__etcd_overrides *overrides
     return CAPP_OK;
 }
 
-/* ---- all of it ---------------------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------------- */
 
 capp_status capp__etcd_overrides_apply(struct capp__etcd_overrides *overrides, const char *name,
                                        etcd_client_opts *opts, capp_error *reterr)
@@ -152,7 +152,7 @@ void capp__etcd_overrides_deinit(struct capp__etcd_overrides *overrides)
     etcd__free(overrides->text);
 }
 
-/* ---- variables that nobody reads ---------------------------------------------------------------------- */
+/* ---- variables that nobody reads ------------------------------------------------------------------- */
 
 static bool is_read(capp_etcd_factory *factory, const char *variable, size_t len)
 {

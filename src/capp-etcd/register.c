@@ -11,7 +11,7 @@
 #include <assert.h>
 #include <string.h>
 
-/* ---- reserving the name ------------------------------------------------------------------------------- */
+/* ---- reserving the name ---------------------------------------------------------------------------- */
 
 static const char *taken_in(const struct etcd__list *list, const char *name)
 {
@@ -76,7 +76,7 @@ static void withdraw(capp_etcd_factory *factory, struct capp__etcd_member *membe
     etcd__free(member);
 }
 
-/* ---- opening the client ------------------------------------------------------------------------------- */
+/* ---- opening the client ---------------------------------------------------------------------------- */
 
 /* Most errors of the client layer name the client already. */
 static capp_status failed(const struct capp__etcd_member *member, etcd_error *err, capp_error *reterr)
@@ -177,7 +177,7 @@ static capp_status open_client(capp_etcd_factory *factory, const struct capp__et
     return status;
 }
 
-/* ---- becoming a member -------------------------------------------------------------------------------- */
+/* ---- becoming a member ----------------------------------------------------------------------------- */
 
 static void log_added(const capp_etcd_factory *factory, const struct capp__etcd_member *member)
 {

@@ -18,7 +18,7 @@ static const struct etcd__method authenticate = {"/etcdserverpb.Auth/Authenticat
 
 static void start_login(struct etcd__auth *auth);
 
-/* ---- the waiters -------------------------------------------------------------------------------------- */
+/* ---- the waiters ----------------------------------------------------------------------------------- */
 
 static void tell_waiters(struct etcd__auth *auth, etcd_status status, const etcd_error *err)
 {
@@ -47,7 +47,7 @@ static void finish(struct etcd__auth *auth, etcd_status status)
     etcd__task_post(etcd__client_reactor(auth->client), &auth->done);
 }
 
-/* ---- the end of a login ------------------------------------------------------------------------------- */
+/* ---- the end of a login ---------------------------------------------------------------------------- */
 
 static void become_ready(struct etcd__auth *auth, const char *token)
 {
@@ -162,7 +162,7 @@ static void on_timer(struct etcd__timer *timer)
     }
 }
 
-/* ---- the request -------------------------------------------------------------------------------------- */
+/* ---- the request ----------------------------------------------------------------------------------- */
 
 static const struct etcd__call_ops login_ops = {
     .on_message = on_message,
@@ -221,7 +221,7 @@ static void start_login(struct etcd__auth *auth)
     etcd__timer_arm(reactor, &auth->timer, config.deadline_ms);
 }
 
-/* ---- for the rest of the client ----------------------------------------------------------------------- */
+/* ---- for the rest of the client -------------------------------------------------------------------- */
 
 void etcd__auth_init(struct etcd__auth *auth, struct etcd_client *client, bool has_credentials)
 {

@@ -15,7 +15,7 @@ const char *etcd_version(void)
     return ETCDC_VERSION;
 }
 
-/* ---- references --------------------------------------------------------------------------------------- */
+/* ---- references ------------------------------------------------------------------------------------ */
 
 void etcd__client_ref(struct etcd_client *client)
 {
@@ -54,7 +54,7 @@ etcd_status etcd__client_password(const struct etcd_client *client, struct etcd_
     return etcd__config_password(&client->config, ret_password, reterr);
 }
 
-/* ---- endpoints in use --------------------------------------------------------------------------------- */
+/* ---- endpoints in use ------------------------------------------------------------------------------ */
 
 static bool share_endpoints(struct etcd_client *client, const struct etcd__endpoint *endpoints, size_t count)
 {
@@ -106,7 +106,7 @@ static void warn_of_clear_text(const struct etcd_client *client)
     }
 }
 
-/* ---- opening ------------------------------------------------------------------------------------------ */
+/* ---- opening --------------------------------------------------------------------------------------- */
 
 static void on_endpoint(void *user, const struct etcd__endpoint *endpoint, const etcd_error *err)
 {
@@ -252,7 +252,7 @@ etcd_status etcd_client_open(const etcd_client_opts *opts, etcd_client **ret_cli
     return st;
 }
 
-/* ---- closing ------------------------------------------------------------------------------------------ */
+/* ---- closing --------------------------------------------------------------------------------------- */
 
 static void close_in_engine(void *arg)
 {
@@ -322,7 +322,7 @@ void etcd_client_cancel_waits(etcd_client *client)
     etcd__loop_run(client->loop, cancel_waits_in_engine, client);
 }
 
-/* ---- looking at it ------------------------------------------------------------------------------------ */
+/* ---- looking at it --------------------------------------------------------------------------------- */
 
 const char *etcd_client_name(const etcd_client *client)
 {

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-/* ---- what servers say --------------------------------------------------------------------------------- */
+/* ---- what servers say ------------------------------------------------------------------------------ */
 
 /*
  * etcd's messages without the "etcdserver: " in front (rpctypes/error.go lists them), plus those
@@ -116,7 +116,7 @@ static struct etcd__verdict verdict_of_known(const struct known *known)
     return (struct etcd__verdict){known->status, known->remedy, known->retryable, known->maybe};
 }
 
-/* ---- what gRPC says ----------------------------------------------------------------------------------- */
+/* ---- what gRPC says -------------------------------------------------------------------------------- */
 
 static const struct etcd__verdict by_code[] = {
     [ETCD__GRPC_OK] = {ETCD_OK, ETCD__REMEDY_NONE, false, false},
@@ -201,7 +201,7 @@ bool etcd__status_retryable(etcd_status status)
     }
 }
 
-/* ---- the record --------------------------------------------------------------------------------------- */
+/* ---- the record ------------------------------------------------------------------------------------ */
 
 static uint32_t flags_of(const struct etcd__call_end *end, const struct etcd__verdict *verdict, bool maybe)
 {

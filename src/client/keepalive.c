@@ -54,7 +54,7 @@ int64_t etcd__lessor_now(const struct etcd__lessor *lessor)
     return env->ops->now_ms(env->self);
 }
 
-/* ---- the clock ---------------------------------------------------------------------------------------- */
+/* ---- the clock ------------------------------------------------------------------------------------- */
 
 static void on_rearm(struct etcd__task *task)
 {
@@ -140,7 +140,7 @@ static void on_timer(struct etcd__timer *timer)
     rearm_later(lessor);
 }
 
-/* ---- answers ------------------------------------------------------------------------------------------ */
+/* ---- answers --------------------------------------------------------------------------------------- */
 
 /* On a grid, earlier rather than later: leases that are due at about the same time are then due together. */
 static int64_t renewal_after(int64_t sent_ms, int64_t ttl_ms)
@@ -184,7 +184,7 @@ void etcd__lease_answered(struct etcd__lease *lease, int64_t ttl_s)
     etcd__lease_schedule(lease);
 }
 
-/* ---- the end of a keep-alive -------------------------------------------------------------------------- */
+/* ---- the end of a keep-alive ----------------------------------------------------------------------- */
 
 static void run_on_end(struct etcd__callback *callback)
 {
@@ -233,7 +233,7 @@ void etcd__lease_end(struct etcd__lease *lease, etcd_status status, const etcd_e
     forget(lease);
 }
 
-/* ---- the beginning ------------------------------------------------------------------------------------ */
+/* ---- the beginning --------------------------------------------------------------------------------- */
 
 static struct etcd__lease *new_lease(struct etcd__lessor *lessor, int64_t id)
 {
@@ -344,7 +344,7 @@ etcd_status etcd_keepalive_start(etcd_client *client, etcd_lease lease, const et
     return ETCD_OK;
 }
 
-/* ---- the handle --------------------------------------------------------------------------------------- */
+/* ---- the handle ------------------------------------------------------------------------------------ */
 
 int64_t etcd_keepalive_remaining_ms(const etcd_keepalive *keepalive)
 {
@@ -392,7 +392,7 @@ void etcd_keepalive_close(etcd_keepalive *keepalive)
     etcd__client_unref(client);
 }
 
-/* ---- the lessor --------------------------------------------------------------------------------------- */
+/* ---- the lessor ------------------------------------------------------------------------------------ */
 
 void etcd__lessor_init(struct etcd__lessor *lessor, struct etcd_client *client)
 {

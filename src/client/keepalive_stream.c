@@ -47,7 +47,7 @@ static struct etcd__reactor *reactor_of(const struct etcd__lease_stream *stream)
     return etcd__client_reactor(client_of(stream));
 }
 
-/* ---- sending ------------------------------------------------------------------------------------------ */
+/* ---- sending --------------------------------------------------------------------------------------- */
 
 static void fill_frame(struct etcd__lease *lease)
 {
@@ -120,7 +120,7 @@ int64_t etcd__lease_overdue_ms(const struct etcd__lease *lease)
     return since_ms + limit_ms * (1 + (int64_t)stream->patience);
 }
 
-/* ---- what was under way when a stream broke ----------------------------------------------------------- */
+/* ---- what was under way when a stream broke -------------------------------------------------------- */
 
 static void free_lease(struct etcd__lessor *lessor, struct etcd__lease *lease)
 {
@@ -173,7 +173,7 @@ static void stop_call(struct etcd__lease_stream *stream)
     stream->state = ETCD__LEASE_STREAM_IDLE;
 }
 
-/* ---- the streams of a lessor -------------------------------------------------------------------------- */
+/* ---- the streams of a lessor ----------------------------------------------------------------------- */
 
 static void free_stream(struct etcd__lease_stream *stream)
 {
@@ -272,7 +272,7 @@ void etcd__lease_abandon(struct etcd__lease *lease)
     leave(stream);
 }
 
-/* ---- a stream that broke ------------------------------------------------------------------------------ */
+/* ---- a stream that broke --------------------------------------------------------------------------- */
 
 static int64_t pause_ms(const struct etcd__lease_stream *stream)
 {
@@ -344,7 +344,7 @@ static void end_ready(struct etcd__lease_stream *stream, etcd_status status, con
     }
 }
 
-/* ---- refusals ----------------------------------------------------------------------------------------- */
+/* ---- refusals -------------------------------------------------------------------------------------- */
 
 /* Verdicts about one lease; anything else is about the server or the way to it. */
 static bool is_refusal(const struct etcd__verdict *verdict)
@@ -438,7 +438,7 @@ static void on_token_refused(struct etcd__lease_stream *stream)
     }
 }
 
-/* ---- events ------------------------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------------------------------- */
 
 static void on_sent(struct etcd__call *call)
 {

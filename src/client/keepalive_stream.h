@@ -80,7 +80,7 @@ struct etcd__lease_stream {
     etcd_error last;     /* why it broke last; status ETCD_OK: it never did */
 };
 
-/* ---- keepalive_stream.c ------------------------------------------------------------------------------- */
+/* ---- keepalive_stream.c ---------------------------------------------------------------------------- */
 
 /* Gives a lease its stream. False when out of memory. */
 bool etcd__lease_join_stream(struct etcd__lessor *lessor, struct etcd__lease *lease);
@@ -96,7 +96,7 @@ int64_t etcd__lease_overdue_ms(const struct etcd__lease *lease);
 /* It is: opens the stream anew, elsewhere if possible, and sends again what was not answered. */
 void etcd__lease_stream_stalled(struct etcd__lease_stream *stream);
 
-/* ---- keepalive.c -------------------------------------------------------------------------------------- */
+/* ---- keepalive.c ----------------------------------------------------------------------------------- */
 
 /* The time now, not that of the turn: much may have passed since that began to wait. */
 int64_t etcd__lessor_now(const struct etcd__lessor *lessor);

@@ -35,7 +35,7 @@ static const struct etcd__rpc_kind compact_kind = {
     .decode = etcd__done_decode,
 };
 
-/* ---- put ------------------------------------------------------------------------------------------------- */
+/* ---- put ------------------------------------------------------------------------------------------- */
 
 static etcd_status start_put(etcd_client *client, etcd_bytes key, etcd_bytes value, const etcd_put_opts *opts,
                              struct etcd__rpc_options how, etcd_op **ret_op, etcd_error *reterr)
@@ -82,7 +82,7 @@ etcd_status etcd_put_take(etcd_op *op, etcd_put_result **ret_result, etcd_error 
     return st;
 }
 
-/* ---- get ------------------------------------------------------------------------------------------------- */
+/* ---- get ------------------------------------------------------------------------------------------- */
 
 static etcd_status start_get(etcd_client *client, etcd_bytes key, const etcd_get_opts *opts,
                              struct etcd__rpc_options how, etcd_op **ret_op, etcd_error *reterr)
@@ -131,7 +131,7 @@ etcd_status etcd_get_take(etcd_op *op, etcd_get_result **ret_result, etcd_error 
     return st;
 }
 
-/* ---- delete ---------------------------------------------------------------------------------------------- */
+/* ---- delete ---------------------------------------------------------------------------------------- */
 
 static etcd_status start_delete(etcd_client *client, etcd_bytes key, const etcd_delete_opts *opts,
                                 struct etcd__rpc_options how, etcd_op **ret_op, etcd_error *reterr)
@@ -181,7 +181,7 @@ etcd_status etcd_delete_take(etcd_op *op, etcd_delete_result **ret_result, etcd_
     return st;
 }
 
-/* ---- compact --------------------------------------------------------------------------------------------- */
+/* ---- compact --------------------------------------------------------------------------------------- */
 
 static etcd_status start_compact(etcd_client *client, int64_t revision, const etcd_compact_opts *opts,
                                  struct etcd__rpc_options how, etcd_op **ret_op, etcd_error *reterr)

@@ -29,7 +29,7 @@ struct etcd_leases_result {
     int64_t ids[];
 };
 
-/* ---- answers ------------------------------------------------------------------------------------------ */
+/* ---- answers --------------------------------------------------------------------------------------- */
 
 static etcd_status make_lease(int64_t id, int64_t ttl_s, void **ret_result, etcd_error *reterr)
 {
@@ -194,7 +194,7 @@ static const struct etcd__rpc_kind list_kind = {
     .free_result = etcd__free,
 };
 
-/* ---- what the calls have in common -------------------------------------------------------------------- */
+/* ---- what the calls have in common ----------------------------------------------------------------- */
 
 static etcd_status import_opts(const char *what, const etcd_lease_opts *opts, etcd_lease_opts *ret_opts,
                                struct etcd__rpc_options *how, etcd_error *reterr)
@@ -224,7 +224,7 @@ static struct etcd__rpc_options how_async(etcd_op_fn *on_done, void *user_data)
     return (struct etcd__rpc_options){.on_done = on_done, .user_data = user_data};
 }
 
-/* ---- grant -------------------------------------------------------------------------------------------- */
+/* ---- grant ----------------------------------------------------------------------------------------- */
 
 /* Positive, as the ids that servers choose. */
 static int64_t random_id(const etcd_client *client)
@@ -295,7 +295,7 @@ etcd_status etcd_lease_grant_take(etcd_op *op, etcd_lease *ret_lease, etcd_error
     return st;
 }
 
-/* ---- revoke ------------------------------------------------------------------------------------------- */
+/* ---- revoke ---------------------------------------------------------------------------------------- */
 
 static etcd_status start_revoke(etcd_client *client, int64_t lease_id, const etcd_lease_opts *opts,
                                 struct etcd__rpc_options how, etcd_op **ret_op, etcd_error *reterr)
@@ -326,7 +326,7 @@ etcd_status etcd_lease_revoke_async(etcd_client *client, int64_t lease_id, const
     return start_revoke(client, lease_id, opts, how_async(on_done, user_data), ret_op, reterr);
 }
 
-/* ---- time to live ------------------------------------------------------------------------------------- */
+/* ---- time to live ---------------------------------------------------------------------------------- */
 
 static etcd_status start_time_to_live(etcd_client *client, int64_t lease_id, const etcd_lease_opts *opts,
                                       struct etcd__rpc_options how, etcd_op **ret_op, etcd_error *reterr)
@@ -403,7 +403,7 @@ void etcd_ttl_result_free(etcd_ttl_result *result)
     etcd__arena_deinit(&arena);
 }
 
-/* ---- list --------------------------------------------------------------------------------------------- */
+/* ---- list ------------------------------------------------------------------------------------------ */
 
 static etcd_status start_list(etcd_client *client, const etcd_lease_opts *opts, struct etcd__rpc_options how,
                               etcd_op **ret_op, etcd_error *reterr)

@@ -19,7 +19,7 @@ enum {
 
 static const size_t default_max_recv_bytes = INT32_MAX;
 
-/* ---- strings and numbers ------------------------------------------------------------------------------- */
+/* ---- strings and numbers --------------------------------------------------------------------------- */
 
 static etcd_status copy_text(const char *text, char **ret_copy, etcd_error *reterr)
 {
@@ -96,7 +96,7 @@ static etcd_status take_name(const etcd_client_opts *opts, struct etcd__client_c
     return copy_text(name, &config->name, reterr);
 }
 
-/* ---- endpoints ---------------------------------------------------------------------------------------- */
+/* ---- endpoints ------------------------------------------------------------------------------------- */
 
 static size_t list_length(const char *const *list)
 {
@@ -143,7 +143,7 @@ bool etcd__endpoint_is_local(const struct etcd__endpoint *endpoint)
            (endpoint->is_address && strncmp(endpoint->host, "127.", 4) == 0);
 }
 
-/* ---- TLS ---------------------------------------------------------------------------------------------- */
+/* ---- TLS ------------------------------------------------------------------------------------------- */
 
 static etcd_status take_tls(const etcd_client_opts *opts, struct etcd__client_config *config,
                             etcd_error *reterr)
@@ -169,7 +169,7 @@ static etcd_status take_tls(const etcd_client_opts *opts, struct etcd__client_co
     return st;
 }
 
-/* ---- credentials -------------------------------------------------------------------------------------- */
+/* ---- credentials ----------------------------------------------------------------------------------- */
 
 static etcd_status read_env(const char *name, struct etcd__secret *ret_secret, etcd_error *reterr)
 {
@@ -258,7 +258,7 @@ static etcd_status take_credentials(const etcd_client_opts *opts, struct etcd__c
     return st;
 }
 
-/* ---- all of it ---------------------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------------- */
 
 static etcd_status take_all(const etcd_client_opts *opts, struct etcd__client_config *config,
                             etcd_error *reterr)

@@ -34,7 +34,7 @@ static void destroy(struct etcd_op *op)
     etcd__client_unref(client);
 }
 
-/* ---- the end ------------------------------------------------------------------------------------------ */
+/* ---- the end --------------------------------------------------------------------------------------- */
 
 static void complete(struct ready_op *ready, etcd_status status, const etcd_error *err)
 {
@@ -72,7 +72,7 @@ static void on_deadline(struct etcd__timer *timer)
              last->status != ETCD_OK ? last->message : "no server reached in time: still connecting");
 }
 
-/* ---- on the way --------------------------------------------------------------------------------------- */
+/* ---- on the way ------------------------------------------------------------------------------------ */
 
 static void on_check(struct etcd__task *task)
 {
@@ -128,7 +128,7 @@ void etcd__ready_close_all(struct etcd_client *client)
         fail(ETCD__CONTAINER(node, struct ready_op, node), ETCD_E_CLOSED, "the client was closed");
 }
 
-/* ---- starting ----------------------------------------------------------------------------------------- */
+/* ---- starting -------------------------------------------------------------------------------------- */
 
 etcd_status etcd_client_wait_ready_async(etcd_client *client, int64_t timeout_ms, etcd_op_fn *on_done,
                                          void *user_data, etcd_op **ret_op, etcd_error *reterr)

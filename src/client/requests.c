@@ -9,7 +9,7 @@
 /* etcd's "from here on": a range end of one zero byte. */
 static const etcd_bytes to_the_end = {"\0", 1};
 
-/* ---- ranges ------------------------------------------------------------------------------------------- */
+/* ---- ranges ---------------------------------------------------------------------------------------- */
 
 etcd_bytes etcd_prefix_end(etcd_bytes prefix, void *dst)
 {
@@ -88,7 +88,7 @@ static etcd_status check_not_negative(const char *what, const char *name, int64_
     return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "%s: %s is %" PRId64, what, name, value);
 }
 
-/* ---- put ---------------------------------------------------------------------------------------------- */
+/* ---- put ------------------------------------------------------------------------------------------- */
 
 static etcd_status check_put(etcd_bytes key, etcd_bytes value, const etcd_put_opts *opts, etcd_error *reterr)
 {
@@ -129,7 +129,7 @@ etcd_status etcd__put_request(etcd_bytes key, etcd_bytes value, const etcd_put_o
     return ETCD_OK;
 }
 
-/* ---- get ---------------------------------------------------------------------------------------------- */
+/* ---- get ------------------------------------------------------------------------------------------- */
 
 static etcd_status check_get(const etcd_get_opts *opts, etcd_error *reterr)
 {
@@ -194,7 +194,7 @@ etcd_status etcd__get_request(etcd_bytes key, const etcd_get_opts *opts, etcd_ge
     return ETCD_OK;
 }
 
-/* ---- delete ------------------------------------------------------------------------------------------- */
+/* ---- delete ---------------------------------------------------------------------------------------- */
 
 etcd_status etcd__delete_request(etcd_bytes key, const etcd_delete_opts *opts, etcd_delete_opts *ret_opts,
                                  struct etcd__range *ret_range, Etcd__Pb__DeleteRangeRequest *request,

@@ -23,7 +23,7 @@ etcd_status etcd__done_decode(const uint8_t *data, size_t len, void **ret_result
     return ETCD_OK;
 }
 
-/* ---- filling a result from a message, both in `arena` -------------------------------------------------- */
+/* ---- filling a result from a message, both in `arena` ---------------------------------------------- */
 
 static void fill_put(struct etcd_put_result *result, const Etcd__Pb__PutResponse *from)
 {
@@ -101,7 +101,7 @@ static etcd_status fill_txn(struct etcd_txn_result *result, const Etcd__Pb__TxnR
     return st;
 }
 
-/* ---- decoding ----------------------------------------------------------------------------------------- */
+/* ---- decoding -------------------------------------------------------------------------------------- */
 
 /* Decodes the message and makes room for the result, both in `arena`. */
 static etcd_status start(struct etcd__arena *arena, const ProtobufCMessageDescriptor *type,
@@ -201,7 +201,7 @@ etcd_status etcd__txn_decode(const uint8_t *data, size_t len, void **ret_result,
     return finish(&arena, st, txn, txn == NULL ? NULL : &txn->arena, ret_result, reterr);
 }
 
-/* ---- freeing: the result itself lies in the arena -------------------------------------------------------- */
+/* ---- freeing: the result itself lies in the arena -------------------------------------------------- */
 
 static void release(const struct etcd__arena *in_result)
 {
@@ -254,7 +254,7 @@ void etcd_txn_result_free(etcd_txn_result *result)
         etcd__txn_result_release(result);
 }
 
-/* ---- looking at them ---------------------------------------------------------------------------------- */
+/* ---- looking at them ------------------------------------------------------------------------------- */
 
 const etcd_header *etcd_put_result_header(const etcd_put_result *result)
 {

@@ -59,7 +59,7 @@ static struct etcd__reactor *reactor_of(struct etcd__rpc *rpc)
     return etcd__client_reactor(rpc->client);
 }
 
-/* ---- the end ------------------------------------------------------------------------------------------ */
+/* ---- the end --------------------------------------------------------------------------------------- */
 
 static void destroy(struct etcd_op *op)
 {
@@ -179,7 +179,7 @@ static void on_deadline(struct etcd__timer *timer)
     give_up(rpc, ETCD_E_UNAVAILABLE, reason);
 }
 
-/* ---- an attempt --------------------------------------------------------------------------------------- */
+/* ---- an attempt ------------------------------------------------------------------------------------ */
 
 static bool other_alive(const struct etcd__rpc *rpc, const struct attempt *attempt)
 {
@@ -418,7 +418,7 @@ static void on_submit(struct etcd__work *work)
         begin(rpc);
 }
 
-/* ---- starting ----------------------------------------------------------------------------------------- */
+/* ---- starting -------------------------------------------------------------------------------------- */
 
 static etcd_status encode(struct etcd__rpc *rpc, const ProtobufCMessage *request, etcd_error *reterr)
 {

@@ -25,7 +25,7 @@ static void free_endpoints(void *result)
     etcd__free(endpoints);
 }
 
-/* ---- the answer --------------------------------------------------------------------------------------- */
+/* ---- the answer ------------------------------------------------------------------------------------ */
 
 /* Has not started, or may not serve. */
 static bool skip(const Etcd__Pb__Member *member)
@@ -107,7 +107,7 @@ static const struct etcd__rpc_kind member_list_kind = {
     .free_result = free_endpoints,
 };
 
-/* ---- by the clock ------------------------------------------------------------------------------------- */
+/* ---- by the clock ---------------------------------------------------------------------------------- */
 
 static void arm(struct etcd__sync *sync)
 {
@@ -175,7 +175,7 @@ void etcd__sync_stop(struct etcd__sync *sync)
     sync->rpc = NULL;
 }
 
-/* ---- on request --------------------------------------------------------------------------------------- */
+/* ---- on request ------------------------------------------------------------------------------------ */
 
 struct apply {
     struct etcd_client *client;

@@ -54,7 +54,7 @@ void etcd_txn_free(etcd_txn *txn)
     etcd__free(txn);
 }
 
-/* ---- parts -------------------------------------------------------------------------------------------- */
+/* ---- parts ----------------------------------------------------------------------------------------- */
 
 /* Nothing can be added any more: no memory for the transaction, or a mistake before. */
 static bool spoilt(const etcd_txn *txn)
@@ -99,7 +99,7 @@ static bool append(etcd_txn *txn, void ***list, size_t *count, size_t *room, voi
     return true;
 }
 
-/* ---- comparisons -------------------------------------------------------------------------------------- */
+/* ---- comparisons ----------------------------------------------------------------------------------- */
 
 static Etcd__Pb__Compare *new_compare(etcd_txn *txn, etcd_bytes key, etcd_cmp cmp)
 {
@@ -210,7 +210,7 @@ void etcd_txn_if_range(etcd_txn *txn, etcd_bytes range_end)
     (void)copy_bytes(txn, &compare->range_end);
 }
 
-/* ---- operations --------------------------------------------------------------------------------------- */
+/* ---- operations ------------------------------------------------------------------------------------ */
 
 static Etcd__Pb__RequestOp *new_op(etcd_txn *txn, etcd_txn_branch branch)
 {
@@ -347,7 +347,7 @@ void etcd_txn_nest(etcd_txn *txn, etcd_txn_branch branch, const etcd_txn *nested
         txn->depth = nested->depth + 1;
 }
 
-/* ---- committing --------------------------------------------------------------------------------------- */
+/* ---- committing ------------------------------------------------------------------------------------ */
 
 static bool only_reads(Etcd__Pb__RequestOp *const *ops, size_t count)
 {

@@ -21,7 +21,7 @@ enum {
     TODO_DRAINED = 1 << 2,
 };
 
-/* ---- memory ------------------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------------- */
 
 static void free_watch(struct etcd_watch *watch)
 {
@@ -61,7 +61,7 @@ static void ask_for(struct etcd_watch *watch, unsigned what)
     etcd__loop_post(watch->client->loop, &watch->work);
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------ */
+/* ---- reading --------------------------------------------------------------------------------------- */
 
 static enum etcd__watch_found take(struct etcd_watch *watch, struct etcd_events **ret_events)
 {
@@ -96,7 +96,7 @@ static etcd_status outcome(const struct etcd_watch *watch, etcd_error *reterr)
     return status;
 }
 
-/* ---- push --------------------------------------------------------------------------------------------- */
+/* ---- push ------------------------------------------------------------------------------------------ */
 
 static void tell_end(struct etcd_watch *watch)
 {
@@ -134,7 +134,7 @@ static void run_callback(struct etcd__callback *callback)
     watch->gone = NULL;
 }
 
-/* ---- opening ------------------------------------------------------------------------------------------ */
+/* ---- opening --------------------------------------------------------------------------------------- */
 
 static etcd_status check_range_end(const struct etcd__range *range, etcd_error *reterr)
 {
@@ -238,7 +238,7 @@ etcd_status etcd_watch_open(etcd_client *client, etcd_bytes key, const etcd_watc
     return ETCD_OK;
 }
 
-/* ---- waiting ------------------------------------------------------------------------------------------ */
+/* ---- waiting --------------------------------------------------------------------------------------- */
 
 static etcd_status nothing_yet(const struct etcd_watch *watch, int64_t timeout_ms, etcd_error *reterr)
 {
@@ -334,7 +334,7 @@ etcd_status etcd_watch_next(etcd_watch *watch, int64_t timeout_ms, etcd_events *
     return found == ETCD__WATCH_FOUND_END ? outcome(watch, reterr) : nothing_yet(watch, timeout_ms, reterr);
 }
 
-/* ---- ending ------------------------------------------------------------------------------------------- */
+/* ---- ending ---------------------------------------------------------------------------------------- */
 
 void etcd_watch_cancel(etcd_watch *watch)
 {

@@ -4,7 +4,7 @@
 
 enum { NO_ID = -1 }; /* of refusals, and of progress that nobody asked for */
 
-/* ---- answers to creates ------------------------------------------------------------------------------- */
+/* ---- answers to creates ---------------------------------------------------------------------------- */
 
 static void refuse(struct etcd__watch_stream *stream, struct etcd_watch *watch, const char *reason)
 {
@@ -86,7 +86,7 @@ static void answer_create(struct etcd__watch_stream *stream, const struct etcd__
     etcd__watch_stream_create(stream);
 }
 
-/* ---- everything else ---------------------------------------------------------------------------------- */
+/* ---- everything else ------------------------------------------------------------------------------- */
 
 static void canceled(struct etcd__watch_stream *stream, struct etcd_watch *watch,
                      const struct etcd__wire_watch *head)

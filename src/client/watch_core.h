@@ -71,7 +71,7 @@ struct etcd_watch {
     struct etcd_events *carry;
 };
 
-/* ---- watch_state.c: what happens to a watch ----------------------------------------------------------- */
+/* ---- watch_state.c: what happens to a watch -------------------------------------------------------- */
 
 void etcd__watch_start(struct etcd_watch *watch);
 /* A server had this revision after the watch was opened. */
@@ -101,7 +101,7 @@ void etcd__watch_drained(struct etcd_watch *watch);
 /* Ends it, wherever it is; once. `err` may be NULL. */
 void etcd__watch_end(struct etcd_watch *watch, etcd_status status, const etcd_error *err);
 
-/* ---- watch_learn.c ------------------------------------------------------------------------------------ */
+/* ---- watch_learn.c --------------------------------------------------------------------------------- */
 
 void etcd__watch_learn(struct etcd_watch *watch);
 /* Takes a LEARNING watch out. */
@@ -114,7 +114,7 @@ void etcd__watch_learn_init(struct etcd__watch_hub *hub);
 etcd_status etcd__watch_read_revision(const struct etcd_watch *watch, etcd__rpc_done_fn *done, void *user,
                                       struct etcd__rpc **ret_rpc, etcd_error *reterr);
 
-/* ---- watch_verify.c ----------------------------------------------------------------------------------- */
+/* ---- watch_verify.c -------------------------------------------------------------------------------- */
 
 void etcd__watch_verify_init(struct etcd__watch_hub *hub);
 /*
@@ -125,7 +125,7 @@ void etcd__watch_verify(struct etcd_watch *watch);
 /* Stops. */
 void etcd__watch_verify_close(struct etcd__watch_hub *hub);
 
-/* ---- watch_hub.c -------------------------------------------------------------------------------------- */
+/* ---- watch_hub.c ----------------------------------------------------------------------------------- */
 
 /* Queues the watch on the shared stream, or on one of its own. Ends it when there is no memory. */
 void etcd__watch_place(struct etcd_watch *watch);

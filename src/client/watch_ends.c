@@ -39,7 +39,7 @@ static void end_all(struct etcd__watch_stream *stream, const struct etcd__call_e
         etcd__watch_end(watch, verdict->status, &err);
 }
 
-/* ---- answers above the receive limit ------------------------------------------------------------------ */
+/* ---- answers above the receive limit --------------------------------------------------------------- */
 
 /* It is known which watch the answer was for. */
 static void too_large_alone(struct etcd__watch_stream *stream, const struct etcd__call_end *end,
@@ -88,7 +88,7 @@ static void too_large(struct etcd__watch_stream *stream, const struct etcd__call
         split(stream);
 }
 
-/* ---- the verdict -------------------------------------------------------------------------------------- */
+/* ---- the verdict ----------------------------------------------------------------------------------- */
 
 static bool is_definite(etcd_status status)
 {

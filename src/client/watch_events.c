@@ -45,7 +45,7 @@ int64_t etcd__events_last_revision(const struct etcd_events *events)
     return events->events[events->count - 1].kv.mod_revision;
 }
 
-/* ---- joining ------------------------------------------------------------------------------------------ */
+/* ---- joining --------------------------------------------------------------------------------------- */
 
 static bool make_room(struct etcd_events *events, size_t more)
 {
@@ -82,7 +82,7 @@ bool etcd__events_join(struct etcd_events *events, struct etcd_events *more)
     return true;
 }
 
-/* ---- cutting ------------------------------------------------------------------------------------------ */
+/* ---- cutting --------------------------------------------------------------------------------------- */
 
 static bool copy_bytes(struct etcd_events *to, etcd_bytes *bytes)
 {
@@ -167,7 +167,7 @@ bool etcd__events_cut_last(struct etcd_events *events, struct etcd_events **ret_
     return true;
 }
 
-/* ---- etcdc/watch.h ------------------------------------------------------------------------------------ */
+/* ---- etcdc/watch.h --------------------------------------------------------------------------------- */
 
 const etcd_header *etcd_events_header(const etcd_events *events)
 {

@@ -15,7 +15,7 @@ static struct etcd_watch *watch_at(struct etcd__node *place)
     return ETCD__CONTAINER(place, struct etcd_watch, place);
 }
 
-/* ---- pauses ------------------------------------------------------------------------------------------- */
+/* ---- pauses ---------------------------------------------------------------------------------------- */
 
 int64_t etcd__watch_pause_ms(struct etcd__reactor *reactor, unsigned failures)
 {
@@ -87,7 +87,7 @@ void etcd__watch_rest(struct etcd_watch *watch)
         etcd__timer_arm(reactor, &hub->rest_timer, due_ms);
 }
 
-/* ---- places ------------------------------------------------------------------------------------------- */
+/* ---- places ---------------------------------------------------------------------------------------- */
 
 static void place_on(struct etcd__watch_stream *stream, struct etcd_watch *watch)
 {
@@ -115,7 +115,7 @@ void etcd__watch_place_alone(struct etcd_watch *watch)
     place_on(etcd__watch_stream_new(&watch->client->watches), watch);
 }
 
-/* ---- all of them -------------------------------------------------------------------------------------- */
+/* ---- all of them ----------------------------------------------------------------------------------- */
 
 void etcd__watch_hub_init(struct etcd__watch_hub *hub, struct etcd_client *client)
 {

@@ -29,7 +29,7 @@ static struct etcd_watch *watch_at(struct etcd__node *place)
     return ETCD__CONTAINER(place, struct etcd_watch, place);
 }
 
-/* ---- the call ----------------------------------------------------------------------------------------- */
+/* ---- the call -------------------------------------------------------------------------------------- */
 
 static etcd_status decode_head(const uint8_t *data, size_t len, void **ret_result, etcd_error *reterr)
 {
@@ -72,7 +72,7 @@ etcd_status etcd__watch_read_revision(const struct etcd_watch *watch, etcd__rpc_
                          reterr);
 }
 
-/* ---- its end ------------------------------------------------------------------------------------------ */
+/* ---- its end --------------------------------------------------------------------------------------- */
 
 static void free_read(struct etcd__watch_read *read)
 {
@@ -185,7 +185,7 @@ static void on_timer(struct etcd__timer *timer)
     ask(ETCD__CONTAINER(timer, struct etcd__watch_read, timer));
 }
 
-/* ---- its beginning ------------------------------------------------------------------------------------ */
+/* ---- its beginning --------------------------------------------------------------------------------- */
 
 static struct etcd__watch_read *new_read(struct etcd__watch_hub *hub)
 {

@@ -125,7 +125,7 @@ size_t etcd__watch_queue_count(struct etcd__watch_queue *queue)
     return count;
 }
 
-/* ---- waiting ------------------------------------------------------------------------------------------ */
+/* ---- waiting --------------------------------------------------------------------------------------- */
 
 static void init_cond(pthread_cond_t *cond)
 {

@@ -22,7 +22,7 @@ etcd_status etcd__watch_fail(etcd_error *reterr, const struct etcd_watch *watch,
                       text);
 }
 
-/* ---- the end ------------------------------------------------------------------------------------------ */
+/* ---- the end --------------------------------------------------------------------------------------- */
 
 static void drop_carry(struct etcd_watch *watch)
 {
@@ -93,7 +93,7 @@ static void has_seen(struct etcd_watch *watch, int64_t revision)
     watch->suspect = 0;
 }
 
-/* ---- the beginning ------------------------------------------------------------------------------------ */
+/* ---- the beginning --------------------------------------------------------------------------------- */
 
 void etcd__watch_start(struct etcd_watch *watch)
 {
@@ -147,7 +147,7 @@ void etcd__watch_created(struct etcd_watch *watch, const etcd_header *header)
         etcd__watch_verify(watch);
 }
 
-/* ---- what the server does not want -------------------------------------------------------------------- */
+/* ---- what the server does not want ----------------------------------------------------------------- */
 
 static void rest(struct etcd_watch *watch)
 {
@@ -191,7 +191,7 @@ void etcd__watch_compacted(struct etcd_watch *watch, int64_t revision)
     end_from_server(watch, ETCD_E_COMPACTED, text, revision);
 }
 
-/* ---- what the server sends ---------------------------------------------------------------------------- */
+/* ---- what the server sends ------------------------------------------------------------------------- */
 
 /* The reader is slow. On a stream of its own the server is held back; a shared one must not wait for it. */
 static void lag(struct etcd_watch *watch)
@@ -278,7 +278,7 @@ void etcd__watch_received(struct etcd_watch *watch, const struct etcd__wire_watc
     deliver(watch, whole);
 }
 
-/* ---- what happens around it --------------------------------------------------------------------------- */
+/* ---- what happens around it ------------------------------------------------------------------------ */
 
 bool etcd__watch_broken(struct etcd_watch *watch)
 {

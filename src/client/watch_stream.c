@@ -26,7 +26,7 @@ static struct etcd__reactor *reactor_of(const struct etcd__watch_stream *stream)
     return etcd__client_reactor(stream->hub->client);
 }
 
-/* ---- sending ------------------------------------------------------------------------------------------ */
+/* ---- sending --------------------------------------------------------------------------------------- */
 
 static void release(struct etcd__outgoing *outgoing)
 {
@@ -93,7 +93,7 @@ void etcd__watch_stream_cancel_id(struct etcd__watch_stream *stream, int64_t id)
     (void)send_request(stream, &request);
 }
 
-/* ---- creating watches --------------------------------------------------------------------------------- */
+/* ---- creating watches ------------------------------------------------------------------------------ */
 
 static bool create_one(struct etcd__watch_stream *stream, struct etcd_watch *watch)
 {
@@ -123,7 +123,7 @@ void etcd__watch_stream_create(struct etcd__watch_stream *stream)
     }
 }
 
-/* ---- starting ----------------------------------------------------------------------------------------- */
+/* ---- starting -------------------------------------------------------------------------------------- */
 
 static void on_message(struct etcd__call *call, const uint8_t *data, size_t len)
 {
@@ -205,7 +205,7 @@ static void on_login(struct etcd__auth_waiter *waiter, etcd_status status, const
         end_watches(stream, status, err);
 }
 
-/* ---- watches come and go ------------------------------------------------------------------------------ */
+/* ---- watches come and go --------------------------------------------------------------------------- */
 
 void etcd__watch_stream_add(struct etcd__watch_stream *stream, struct etcd_watch *watch)
 {
@@ -281,7 +281,7 @@ void etcd__watch_stream_pause(struct etcd__watch_stream *stream, bool paused)
     etcd__call_pause(&stream->call, paused);
 }
 
-/* ---- breaking ----------------------------------------------------------------------------------------- */
+/* ---- breaking -------------------------------------------------------------------------------------- */
 
 /* Those on the broken call come first, in the order in which they were created. */
 static void requeue(struct etcd__watch_stream *stream)
@@ -340,7 +340,7 @@ void etcd__watch_stream_reject(struct etcd__watch_stream *stream, etcd_status st
     end_watches(stream, status, &err);
 }
 
-/* ---- making and freeing ------------------------------------------------------------------------------- */
+/* ---- making and freeing ---------------------------------------------------------------------------- */
 
 struct etcd__watch_stream *etcd__watch_stream_new(struct etcd__watch_hub *hub)
 {

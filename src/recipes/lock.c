@@ -38,7 +38,7 @@ static struct etcd_lock *lock_new(etcd_client *client, etcd_bytes name, const et
     return lock;
 }
 
-/* ---- acquire ------------------------------------------------------------------------------------------ */
+/* ---- acquire --------------------------------------------------------------------------------------- */
 
 static void on_session_lost(void *user, etcd_status status, const etcd_error *err)
 {
@@ -159,7 +159,7 @@ etcd_status etcd_lock_acquire(etcd_client *client, etcd_bytes name, const etcd_l
     return ETCD_OK;
 }
 
-/* ---- held --------------------------------------------------------------------------------------------- */
+/* ---- held ------------------------------------------------------------------------------------------ */
 
 bool etcd_lock_held(const etcd_lock *lock)
 {
@@ -181,7 +181,7 @@ int64_t etcd_lock_lease_id(const etcd_lock *lock)
     return lock == NULL ? 0 : etcd__session_lease_id(lock->session);
 }
 
-/* ---- release ------------------------------------------------------------------------------------------ */
+/* ---- release --------------------------------------------------------------------------------------- */
 
 /*
  * Two requests that go out together: the key is deleted if it is still the one we created, and the lease

@@ -21,7 +21,7 @@ static etcd_bytes prefix_of(const struct etcd_lock *lock)
     return etcd_bytes_of(lock->key, lock->prefix_len);
 }
 
-/* ---- queueing up -------------------------------------------------------------------------------------- */
+/* ---- queueing up ----------------------------------------------------------------------------------- */
 
 static etcd_txn *queueing_txn(const struct etcd_lock *lock, int64_t lease_id)
 {
@@ -150,7 +150,7 @@ etcd_status etcd__lock_join(struct etcd_lock *lock, int64_t ttl_s, struct etcd__
     return st;
 }
 
-/* ---- waiting ------------------------------------------------------------------------------------------ */
+/* ---- waiting --------------------------------------------------------------------------------------- */
 
 /* The newest key that is older than ours: the one to wait for. */
 static etcd_status get_predecessor(struct etcd_lock *lock, const struct etcd__limit *limit,

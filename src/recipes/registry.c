@@ -56,7 +56,7 @@ struct etcd_registration {
 
 static void start_round(struct etcd_registration *reg);
 
-/* ---- memory ------------------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------------- */
 
 static void reg_free(struct etcd_registration *reg)
 {
@@ -112,7 +112,7 @@ static etcd_bytes value_of(const struct etcd_registration *reg)
     return etcd_bytes_of(reg->value, reg->value_len);
 }
 
-/* ---- what is told ------------------------------------------------------------------------------------- */
+/* ---- what is told ---------------------------------------------------------------------------------- */
 
 static void show(struct etcd_registration *reg, struct etcd__session *session)
 {
@@ -135,7 +135,7 @@ static void tell(struct etcd_registration *reg, etcd_registration_event event, c
     reg->on_event(reg, event, err == NULL ? NULL : &shown, reg->user_data);
 }
 
-/* ---- later rounds ------------------------------------------------------------------------------------- */
+/* ---- later rounds ---------------------------------------------------------------------------------- */
 
 /*
  * Every operation that is started holds a reference until its callback, which is this with one of the steps
@@ -307,7 +307,7 @@ static void start_round(struct etcd_registration *reg)
         round_failed(reg, &err);
 }
 
-/* ---- the first round ---------------------------------------------------------------------------------- */
+/* ---- the first round ------------------------------------------------------------------------------- */
 
 /* Putting the entry twice is putting it once, so an answer that was lost is no failure yet. */
 static etcd_status put_entry(struct etcd_registration *reg, struct etcd__limit *limit, etcd_error *err)
@@ -411,7 +411,7 @@ etcd_status etcd_register(etcd_client *client, const char *service, const char *
     return st;
 }
 
-/* ---- looking, closing --------------------------------------------------------------------------------- */
+/* ---- looking, closing ------------------------------------------------------------------------------ */
 
 bool etcd_registration_alive(const etcd_registration *registration)
 {

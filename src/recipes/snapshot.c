@@ -17,7 +17,7 @@ static int compare_keys(etcd_bytes a, etcd_bytes b)
     return a.len < b.len ? -1 : a.len > b.len;
 }
 
-/* ---- pairs -------------------------------------------------------------------------------------------- */
+/* ---- pairs ----------------------------------------------------------------------------------------- */
 
 /* Copies `from` to `at`, with a NUL, and returns a view of the copy. */
 static etcd_bytes place(char *at, etcd_bytes from)
@@ -80,7 +80,7 @@ void etcd__pairs_deinit(struct etcd__pairs *pairs)
     *pairs = (struct etcd__pairs){0};
 }
 
-/* ---- snapshots ---------------------------------------------------------------------------------------- */
+/* ---- snapshots ------------------------------------------------------------------------------------- */
 
 static struct etcd_snapshot *snapshot_alloc(size_t count, int64_t revision)
 {
@@ -170,7 +170,7 @@ const etcd_kv *etcd_snapshot_find(const etcd_snapshot *snapshot, etcd_bytes key)
     return key_is_at(snapshot, at, key) ? &snapshot->pairs[at]->kv : NULL;
 }
 
-/* ---- changes ------------------------------------------------------------------------------------------ */
+/* ---- changes --------------------------------------------------------------------------------------- */
 
 bool etcd__changes_add(struct etcd__changes *changes, const etcd_event *event)
 {

@@ -44,7 +44,7 @@ struct etcd_view {
 
 static void load_again(struct etcd_view *view);
 
-/* ---- memory ------------------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------------- */
 
 static void view_free(struct etcd_view *view)
 {
@@ -101,7 +101,7 @@ static void name_view(const struct etcd_view *view, etcd_error *err)
                        etcd__escape(shown, sizeof(shown), view->prefix.data, view->prefix.len));
 }
 
-/* ---- the state ---------------------------------------------------------------------------------------- */
+/* ---- the state ------------------------------------------------------------------------------------- */
 
 /* Makes a snapshot the current one; returns the one before, with the view's reference. */
 static struct etcd_snapshot *swap(struct etcd_view *view, struct etcd_snapshot *snapshot)
@@ -127,7 +127,7 @@ static void finish(struct etcd_view *view, const etcd_error *err)
     view->on_change(view, NULL, NULL, &shown, view->user_data);
 }
 
-/* ---- following ---------------------------------------------------------------------------------------- */
+/* ---- following ------------------------------------------------------------------------------------- */
 
 static bool collect(struct etcd__changes *changes, const etcd_events *events, int64_t after_revision)
 {
@@ -222,7 +222,7 @@ static etcd_status start_watch(struct etcd_view *view, int64_t revision, etcd_er
                            &view->watch, reterr);
 }
 
-/* ---- loading again ------------------------------------------------------------------------------------ */
+/* ---- loading again --------------------------------------------------------------------------------- */
 
 /* All pages are there: shows them and follows from their revision. */
 static void loaded(struct etcd_view *view)
@@ -308,7 +308,7 @@ static void load_again(struct etcd_view *view)
     ask_for_page(view);
 }
 
-/* ---- open, look, close -------------------------------------------------------------------------------- */
+/* ---- open, look, close ----------------------------------------------------------------------------- */
 
 static etcd_status load_first(struct etcd_view *view, const struct etcd__limit *limit, etcd_error *err)
 {

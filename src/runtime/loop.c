@@ -35,7 +35,7 @@ int64_t etcd__loop_after_ms(const struct etcd_loop *loop, int64_t ms)
     return ms >= INT64_MAX - now_ms ? INT64_MAX : now_ms + ms;
 }
 
-/* ---- turns -------------------------------------------------------------------------------------------- */
+/* ---- turns ----------------------------------------------------------------------------------------- */
 
 static void take_work(struct etcd_loop *loop, struct etcd__list *work)
 {
@@ -96,7 +96,7 @@ static int turn(struct etcd_loop *loop, int64_t until_ms)
     return err;
 }
 
-/* ---- callbacks ---------------------------------------------------------------------------------------- */
+/* ---- callbacks ------------------------------------------------------------------------------------- */
 
 /* Runs one callback that was unlinked; the mutex is held before and after, not meanwhile. */
 static void run_callback_locked(struct etcd_loop *loop, struct etcd__callback *callback)
@@ -190,7 +190,7 @@ bool etcd__loop_finish_callback(struct etcd_loop *loop, struct etcd__callback *c
     return inside;
 }
 
-/* ---- work from other threads -------------------------------------------------------------------------- */
+/* ---- work from other threads ----------------------------------------------------------------------- */
 
 /* Returns whether the engine sleeps and has to be woken. */
 static bool add_work(struct etcd_loop *loop, struct etcd__work *work)
@@ -252,7 +252,7 @@ void etcd__loop_run(struct etcd_loop *loop, void (*fn)(void *arg), void *arg)
     (void)pthread_mutex_destroy(&request.mutex);
 }
 
-/* ---- thread drive ------------------------------------------------------------------------------------- */
+/* ---- thread drive ---------------------------------------------------------------------------------- */
 
 static void free_loop(struct etcd_loop *loop);
 
@@ -300,7 +300,7 @@ static etcd_status start_thread(struct etcd_loop *loop, etcd_error *reterr)
     return ETCD_E_IO;
 }
 
-/* ---- making and freeing ------------------------------------------------------------------------------- */
+/* ---- making and freeing ---------------------------------------------------------------------------- */
 
 static etcd_status map_alive_page(struct etcd_loop *loop, etcd_error *reterr)
 {
@@ -504,7 +504,7 @@ void etcd_loop_free(etcd_loop *loop)
     etcd__loop_unref(loop);
 }
 
-/* ---- caller drive, deferred dispatch ------------------------------------------------------------------ */
+/* ---- caller drive, deferred dispatch --------------------------------------------------------------- */
 
 etcd_status etcd__loop_usable(const struct etcd_loop *loop, etcd_error *reterr)
 {

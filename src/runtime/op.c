@@ -61,7 +61,7 @@ void etcd_op_free(etcd_op *op)
     op->destroy(op);
 }
 
-/* ---- completion --------------------------------------------------------------------------------------- */
+/* ---- completion ------------------------------------------------------------------------------------ */
 
 static void wake(struct waiter *waiter)
 {
@@ -127,7 +127,7 @@ etcd_status etcd__op_take(struct etcd_op *op, const void *kind, void **ret_resul
     return ETCD_OK;
 }
 
-/* ---- waiting ------------------------------------------------------------------------------------------ */
+/* ---- waiting --------------------------------------------------------------------------------------- */
 
 /* False when the operation is done already. */
 static bool add_waiter(struct etcd_op *op, struct waiter *waiter)

@@ -34,7 +34,7 @@ static struct fake_etcd *start_with(const char *password)
     return fake;
 }
 
-/* ---- once for all ------------------------------------------------------------------------------------- */
+/* ---- once for all ---------------------------------------------------------------------------------- */
 
 static void start_gets(etcd_client *client, etcd_op **ops)
 {
@@ -126,7 +126,7 @@ static void test_answers_that_ask_for_a_login(void **state)
     fake_etcd_free(fake);
 }
 
-/* ---- refused ------------------------------------------------------------------------------------------ */
+/* ---- refused --------------------------------------------------------------------------------------- */
 
 static void test_a_wrong_password(void **state)
 {
@@ -192,7 +192,7 @@ static void test_permission_denied(void **state)
     fake_etcd_free(fake);
 }
 
-/* ---- passing failures --------------------------------------------------------------------------------- */
+/* ---- passing failures ------------------------------------------------------------------------------ */
 
 static void test_a_login_that_fails_in_passing_is_repeated(void **state)
 {
@@ -266,7 +266,7 @@ static void test_authentication_is_off(void **state)
     free(log);
 }
 
-/* ---- where passwords come from ------------------------------------------------------------------------ */
+/* ---- where passwords come from --------------------------------------------------------------------- */
 
 static void write_file(const char *path, const char *text)
 {
@@ -355,7 +355,7 @@ static void test_passwords_go_through_unchanged(void **state)
     fake_etcd_free(fake);
 }
 
-/* ---- secrets stay secret ------------------------------------------------------------------------------ */
+/* ---- secrets stay secret --------------------------------------------------------------------------- */
 
 static void look_everywhere(struct fake_etcd *fake, etcd_secret password, struct fake_log *log)
 {

@@ -70,7 +70,7 @@ static void start(struct world *world, etcd_op_fn *on_done, etcd_op **ret_op)
     world->starting = false;
 }
 
-/* ---- when and where ------------------------------------------------------------------------------------ */
+/* ---- when and where -------------------------------------------------------------------------------- */
 
 static void test_once_and_never_inside(void **state)
 {
@@ -91,7 +91,7 @@ static void test_once_and_never_inside(void **state)
     close_world(&world);
 }
 
-/* ---- what may be done in one --------------------------------------------------------------------------- */
+/* ---- what may be done in one ----------------------------------------------------------------------- */
 
 static void block_in_callback(etcd_op *op, void *user_data)
 {

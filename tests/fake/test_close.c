@@ -46,7 +46,7 @@ static void assert_nothing_left(size_t fds, size_t threads)
     assert_int_equal(fake_count_fds(), fds);
 }
 
-/* ---- pending calls ------------------------------------------------------------------------------------- */
+/* ---- pending calls --------------------------------------------------------------------------------- */
 
 static void close_with_pending(etcd_client *client, struct fake_etcd *fake)
 {
@@ -117,7 +117,7 @@ static void test_free_alone_is_enough(void **state)
     fake_etcd_free(fake);
 }
 
-/* ---- in every state ------------------------------------------------------------------------------------ */
+/* ---- in every state -------------------------------------------------------------------------------- */
 
 static void close_during(struct fake_etcd *fake, const char *endpoint, bool login)
 {
@@ -186,7 +186,7 @@ static void test_without_having_been_used(void **state)
     assert_nothing_left(fds, threads);
 }
 
-/* ---- afterwards ---------------------------------------------------------------------------------------- */
+/* ---- afterwards ------------------------------------------------------------------------------------ */
 
 static void test_a_closed_client_answers(void **state)
 {
@@ -264,7 +264,7 @@ static void test_clients_of_one_loop(void **state)
     fake_etcd_free(fake);
 }
 
-/* ---- threads ------------------------------------------------------------------------------------------- */
+/* ---- threads --------------------------------------------------------------------------------------- */
 
 static void *close_it(void *arg)
 {

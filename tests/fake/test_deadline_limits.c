@@ -17,7 +17,7 @@ static void sleep_ms(int64_t ms)
     (void)nanosleep(&pause, NULL);
 }
 
-/* ---- all functions ------------------------------------------------------------------------------------ */
+/* ---- all functions --------------------------------------------------------------------------------- */
 
 static etcd_status do_get(etcd_client *client, int64_t limit_ms, etcd_error *err)
 {
@@ -212,7 +212,7 @@ static void test_a_frozen_server(void **state)
     fake_etcd_free(fake);
 }
 
-/* ---- where limits come from --------------------------------------------------------------------------- */
+/* ---- where limits come from ------------------------------------------------------------------------ */
 
 static void test_the_clients_default(void **state)
 {
@@ -310,7 +310,7 @@ static void test_limits_count_from_the_call(void **state)
     fake_etcd_free(b);
 }
 
-/* ---- a loop whose thread is held up ------------------------------------------------------------------- */
+/* ---- a loop whose thread is held up ---------------------------------------------------------------- */
 
 static void hold_up(etcd_op *op, void *user_data)
 {

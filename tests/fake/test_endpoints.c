@@ -63,7 +63,7 @@ static void assert_endpoints(etcd_client *client, const char *wanted)
     assert_string_equal(text, wanted);
 }
 
-/* ---- failing over -------------------------------------------------------------------------------------- */
+/* ---- failing over ---------------------------------------------------------------------------------- */
 
 static void test_the_first_is_down(void **state)
 {

@@ -218,7 +218,7 @@ static void test_reads(void **state)
     }
 }
 
-/* ---- proxies and nonsense ------------------------------------------------------------------------------ */
+/* ---- proxies and nonsense -------------------------------------------------------------------------- */
 
 static void test_answers_that_are_not_grpc(void **state)
 {
@@ -273,7 +273,7 @@ static void test_nonsense(void **state)
     assert_int_equal(fake_etcd_connections(world->fake), 1);
 }
 
-/* ---- the record ---------------------------------------------------------------------------------------- */
+/* ---- the record ------------------------------------------------------------------------------------ */
 
 static void test_messages_are_text(void **state)
 {

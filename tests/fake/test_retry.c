@@ -39,7 +39,7 @@ static void next(struct world *world, const char *method, struct fake_step step)
     fake_etcd_next(world->fake, method, &step);
 }
 
-/* ---- reads -------------------------------------------------------------------------------------------- */
+/* ---- reads ----------------------------------------------------------------------------------------- */
 
 static void test_a_read_is_repeated(void **state)
 {
@@ -97,7 +97,7 @@ static void test_attempts_are_spaced(void **state)
     assert_in_range(fake_etcd_calls(world->fake, "Range"), 3, 12);
 }
 
-/* ---- writes ------------------------------------------------------------------------------------------- */
+/* ---- writes ---------------------------------------------------------------------------------------- */
 
 static void test_a_write_is_not_repeated_when_it_may_have_been_done(void **state)
 {
@@ -248,7 +248,7 @@ static void test_fail_fast_does_not_wait(void **state)
                      ETCD_ERROR_RETRYABLE);
 }
 
-/* ---- several endpoints -------------------------------------------------------------------------------- */
+/* ---- several endpoints ----------------------------------------------------------------------------- */
 
 struct pair {
     struct fake_etcd *a, *b;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Three members, and each in turn stopped with SIGSTOP: its ports stay open and answer nothing, which is the hardest to notice. Reads and new
- * calls go on, watches move without a loss, a lease survives, nothing hangs.
+ * Three members, and each in turn stopped with SIGSTOP: its ports stay open and answer nothing, which is the
+ * hardest to notice. Reads and new calls go on, watches move without a loss, a lease survives, nothing hangs.
  */
 #include "support/client.h"
 #include "support/etcd_server.h"
@@ -35,7 +35,8 @@ static void ok(etcd_status status, const etcd_error *err)
         fail_msg("%s: %s", etcd_status_name(status), err->message);
 }
 
-static void on_lease_end(etcd_keepalive *keepalive, etcd_status status, const etcd_error *err, void *user_data)
+static void on_lease_end(etcd_keepalive *keepalive, etcd_status status, const etcd_error *err,
+                         void *user_data)
 {
     (void)keepalive;
     (void)status;
@@ -60,7 +61,8 @@ static int set_up(void **state)
     ok(etcd_watch_open(world->client, etcd_cstr("n"), NULL, &world->watch, &err), &err);
     ok(etcd_lease_grant(world->client, LEASE_TTL_S, NULL, &world->lease, &err), &err);
     ok(etcd_keepalive_start(world->client, world->lease,
-                            ETCD_KEEPALIVE_OPTS(.on_end = on_lease_end, .user_data = world), &world->keepalive, &err),
+                            ETCD_KEEPALIVE_OPTS(.on_end = on_lease_end, .user_data = world),
+                            &world->keepalive, &err),
        &err);
     /* A read of the watched key after the watch was opened, so that it has begun before the first write. */
     test_pump(world->client, 1000);
@@ -101,7 +103,8 @@ static void write_number(struct world *world, etcd_client *writer)
     etcd_error err;
 
     (void)snprintf(value, sizeof(value), "%d", world->written + 1);
-    ok(etcd_put(writer, etcd_cstr("n"), etcd_cstr(value), ETCD_PUT_OPTS(.timeout_ms = 10000), NULL, &err), &err);
+    ok(etcd_put(writer, etcd_cstr("n"), etcd_cstr(value), ETCD_PUT_OPTS(.timeout_ms = 10000), NULL, &err),
+       &err);
     world->written++;
 }
 
@@ -208,8 +211,8 @@ static bool is_leader(struct world *world, size_t member)
     char line[512] = "";
     const char *at = line;
 
-    assert_int_equal(etcd_server_ctl(world->server, member, (const char *const[]){"endpoint", "status", NULL}, line,
-                                     sizeof(line)),
+    assert_int_equal(etcd_server_ctl(world->server, member, (const char *const[]){"endpoint", "status", NULL},
+                                     line, sizeof(line)),
                      0);
     for (int field = 0; field < 4; field++) {
         at = strchr(at, ',');
@@ -220,8 +223,9 @@ static bool is_leader(struct world *world, size_t member)
 }
 
 /*
- * Before 3.5 a follower that has asked a leader for its read index waits for the answer to its own time limit of 7 s, and all
- * reads behind that one with it: when the leader is stopped, how soon reads go on is not the client's to decide.
+ * Before 3.5 a follower that has asked a leader for its read index waits for the answer to its own time limit
+ * of 7 s, and all reads behind that one with it: when the leader is stopped, how soon reads go on is not the
+ * client's to decide.
  */
 static bool reads_need_this_member(struct world *world, size_t member)
 {
@@ -258,14 +262,32 @@ static void test_nothing_hangs(void **state)
         etcd_status st = ETCD_OK;
 
         switch (call) {
-        case 0: st = etcd_put(world->client, etcd_cstr("k"), etcd_cstr("v"), ETCD_PUT_OPTS(.timeout_ms = LIMIT_MS), NULL, &err); break;
-        case 1: st = etcd_get(world->client, etcd_cstr("k"), ETCD_GET_OPTS(.timeout_ms = LIMIT_MS), NULL, &err); break;
-        case 2: st = etcd_delete(world->client, etcd_cstr("k"), ETCD_DELETE_OPTS(.timeout_ms = LIMIT_MS), NULL, &err); break;
-        case 3: st = etcd_txn_commit(world->client, txn, ETCD_TXN_OPTS(.timeout_ms = LIMIT_MS), NULL, &err); break;
-        case 4: st = etcd_compact(world->client, 1, ETCD_COMPACT_OPTS(.timeout_ms = LIMIT_MS), &err); break;
-        case 5: st = etcd_lease_grant(world->client, 5, ETCD_LEASE_OPTS(.timeout_ms = LIMIT_MS), NULL, &err); break;
-        case 6: st = etcd_lease_revoke(world->client, 77, ETCD_LEASE_OPTS(.timeout_ms = LIMIT_MS), &err); break;
-        default: st = etcd_client_sync(world->client, LIMIT_MS, &err); break;
+        case 0:
+            st = etcd_put(world->client, etcd_cstr("k"), etcd_cstr("v"),
+                          ETCD_PUT_OPTS(.timeout_ms = LIMIT_MS), NULL, &err);
+            break;
+        case 1:
+            st = etcd_get(world->client, etcd_cstr("k"), ETCD_GET_OPTS(.timeout_ms = LIMIT_MS), NULL, &err);
+            break;
+        case 2:
+            st = etcd_delete(world->client, etcd_cstr("k"), ETCD_DELETE_OPTS(.timeout_ms = LIMIT_MS), NULL,
+                             &err);
+            break;
+        case 3:
+            st = etcd_txn_commit(world->client, txn, ETCD_TXN_OPTS(.timeout_ms = LIMIT_MS), NULL, &err);
+            break;
+        case 4:
+            st = etcd_compact(world->client, 1, ETCD_COMPACT_OPTS(.timeout_ms = LIMIT_MS), &err);
+            break;
+        case 5:
+            st = etcd_lease_grant(world->client, 5, ETCD_LEASE_OPTS(.timeout_ms = LIMIT_MS), NULL, &err);
+            break;
+        case 6:
+            st = etcd_lease_revoke(world->client, 77, ETCD_LEASE_OPTS(.timeout_ms = LIMIT_MS), &err);
+            break;
+        default:
+            st = etcd_client_sync(world->client, LIMIT_MS, &err);
+            break;
         }
         assert_true(test_now_ms() - start_ms <= LIMIT_MS + SLACK_MS * ETCDC_TIME_SCALE);
         assert_true(st == ETCD_E_DEADLINE || st == ETCD_E_UNAVAILABLE);

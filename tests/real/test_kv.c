@@ -59,7 +59,7 @@ static void assert_bytes(etcd_bytes bytes, const void *data, size_t len)
     assert_memory_equal(bytes.data, data, len);
 }
 
-/* ---- one key ------------------------------------------------------------------------------------------ */
+/* ---- one key --------------------------------------------------------------------------------------- */
 
 static void test_binary_key_and_value(void **state)
 {
@@ -68,7 +68,9 @@ static void test_binary_key_and_value(void **state)
     etcd_get_result *result = NULL;
     etcd_error err;
 
-    ok(etcd_put(client_of(state), etcd_bytes_of(key, sizeof(key)), etcd_bytes_of(value, sizeof(value)), NULL, NULL, &err), &err);
+    ok(etcd_put(client_of(state), etcd_bytes_of(key, sizeof(key)), etcd_bytes_of(value, sizeof(value)), NULL,
+                NULL, &err),
+       &err);
     ok(etcd_get(client_of(state), etcd_bytes_of(key, sizeof(key)), NULL, &result, &err), &err);
     assert_int_equal(etcd_get_result_count(result), 1);
     assert_bytes(etcd_get_result_kv(result, 0)->key, key, sizeof(key));
@@ -117,10 +119,14 @@ static void test_previous_pair(void **state)
     etcd_put_result *result = NULL;
     etcd_error err;
 
-    ok(etcd_put(client_of(state), etcd_cstr("prev"), etcd_cstr("1"), ETCD_PUT_OPTS(.prev_kv = true), &result, &err), &err);
+    ok(etcd_put(client_of(state), etcd_cstr("prev"), etcd_cstr("1"), ETCD_PUT_OPTS(.prev_kv = true), &result,
+                &err),
+       &err);
     assert_null(etcd_put_result_prev_kv(result));
     etcd_put_result_free(result);
-    ok(etcd_put(client_of(state), etcd_cstr("prev"), etcd_cstr("2"), ETCD_PUT_OPTS(.prev_kv = true), &result, &err), &err);
+    ok(etcd_put(client_of(state), etcd_cstr("prev"), etcd_cstr("2"), ETCD_PUT_OPTS(.prev_kv = true), &result,
+                &err),
+       &err);
     assert_non_null(etcd_put_result_prev_kv(result));
     assert_string_equal(etcd_put_result_prev_kv(result)->value.data, "1");
     assert_int_equal(etcd_put_result_prev_kv(result)->version, 1);
@@ -132,24 +138,30 @@ static void test_put_options(void **state)
     etcd_client *client = client_of(state);
     etcd_error err;
 
-    assert_int_equal(etcd_put(client, etcd_cstr("no-such"), etcd_cstr(""), ETCD_PUT_OPTS(.ignore_value = true), NULL, &err),
+    assert_int_equal(etcd_put(client, etcd_cstr("no-such"), etcd_cstr(""),
+                              ETCD_PUT_OPTS(.ignore_value = true), NULL, &err),
                      ETCD_E_NOT_FOUND);
     assert_true((err.flags & ETCD_ERROR_FROM_SERVER) != 0);
     assert_int_equal(err.grpc_code, 3);
-    assert_int_equal(etcd_put(client, etcd_cstr("k"), etcd_cstr("v"), ETCD_PUT_OPTS(.ignore_value = true), NULL, &err),
+    assert_int_equal(
+        etcd_put(client, etcd_cstr("k"), etcd_cstr("v"), ETCD_PUT_OPTS(.ignore_value = true), NULL, &err),
+        ETCD_E_INVALID_ARGUMENT);
+    assert_int_equal(
+        etcd_put(client, etcd_cstr("k"), etcd_cstr("v"), ETCD_PUT_OPTS(.lease_id = 0x1234567), NULL, &err),
+        ETCD_E_LEASE_NOT_FOUND);
+    assert_int_equal(etcd_put(client, etcd_cstr(""), etcd_cstr("v"), NULL, NULL, &err),
                      ETCD_E_INVALID_ARGUMENT);
-    assert_int_equal(etcd_put(client, etcd_cstr("k"), etcd_cstr("v"), ETCD_PUT_OPTS(.lease_id = 0x1234567), NULL, &err),
-                     ETCD_E_LEASE_NOT_FOUND);
-    assert_int_equal(etcd_put(client, etcd_cstr(""), etcd_cstr("v"), NULL, NULL, &err), ETCD_E_INVALID_ARGUMENT);
     assert_non_null(strstr(err.message, "key is empty"));
-    assert_int_equal(etcd_put(client, etcd_cstr("k"), etcd_cstr("v"), ETCD_PUT_OPTS(.timeout_ms = -7), NULL, &err),
-                     ETCD_E_INVALID_ARGUMENT);
+    assert_int_equal(
+        etcd_put(client, etcd_cstr("k"), etcd_cstr("v"), ETCD_PUT_OPTS(.timeout_ms = -7), NULL, &err),
+        ETCD_E_INVALID_ARGUMENT);
     assert_non_null(strstr(err.message, "-7"));
-    assert_int_equal(etcd_put(client, etcd_cstr("k"), etcd_cstr("v"), ETCD_PUT_OPTS(.timeout_ms = -7), NULL, NULL),
-                     ETCD_E_INVALID_ARGUMENT);
+    assert_int_equal(
+        etcd_put(client, etcd_cstr("k"), etcd_cstr("v"), ETCD_PUT_OPTS(.timeout_ms = -7), NULL, NULL),
+        ETCD_E_INVALID_ARGUMENT);
 }
 
-/* ---- ranges ------------------------------------------------------------------------------------------- */
+/* ---- ranges ---------------------------------------------------------------------------------------- */
 
 static void expect_keys(etcd_client *client, const char *key, const etcd_get_opts *opts, const char *expected)
 {
@@ -179,25 +191,32 @@ static void test_ranges(void **state)
     expect_keys(client, "r/", ETCD_GET_OPTS(.prefix = true), "r/a r/b r/c");
     expect_keys(client, "r/a", ETCD_GET_OPTS(.range_end = etcd_cstr("r/c")), "r/a r/b");
     expect_keys(client, "r/b", ETCD_GET_OPTS(.from_key = true), "r/b r/c r0");
-    expect_keys(client, "r/", ETCD_GET_OPTS(.prefix = true, .sort_target = ETCD_SORT_BY_VALUE, .sort_order = ETCD_SORT_DESCEND),
-                "r/a r/b r/c");
-    expect_keys(client, "r/", ETCD_GET_OPTS(.prefix = true, .sort_target = ETCD_SORT_BY_KEY, .sort_order = ETCD_SORT_DESCEND),
-                "r/c r/b r/a");
+    expect_keys(
+        client, "r/",
+        ETCD_GET_OPTS(.prefix = true, .sort_target = ETCD_SORT_BY_VALUE, .sort_order = ETCD_SORT_DESCEND),
+        "r/a r/b r/c");
+    expect_keys(
+        client, "r/",
+        ETCD_GET_OPTS(.prefix = true, .sort_target = ETCD_SORT_BY_KEY, .sort_order = ETCD_SORT_DESCEND),
+        "r/c r/b r/a");
     expect_keys(client, "r/",
-                ETCD_GET_OPTS(.prefix = true, .sort_target = ETCD_SORT_BY_CREATE_REVISION, .sort_order = ETCD_SORT_ASCEND,
-                              .limit = 2),
+                ETCD_GET_OPTS(.prefix = true, .sort_target = ETCD_SORT_BY_CREATE_REVISION,
+                              .sort_order = ETCD_SORT_ASCEND, .limit = 2),
                 "r/b r/a");
-    expect_keys(client, "r/", ETCD_GET_OPTS(.prefix = true, .serializable = true, .keys_only = true), "r/a r/b r/c");
+    expect_keys(client, "r/", ETCD_GET_OPTS(.prefix = true, .serializable = true, .keys_only = true),
+                "r/a r/b r/c");
     ok(etcd_get(client, etcd_cstr("r/"), ETCD_GET_OPTS(.prefix = true, .limit = 1), &result, &err), &err);
     assert_int_equal(etcd_get_result_total(result), 3);
     assert_true(etcd_get_result_more(result));
     etcd_get_result_free(result);
-    ok(etcd_get(client, etcd_cstr("r/"), ETCD_GET_OPTS(.prefix = true, .count_only = true), &result, &err), &err);
+    ok(etcd_get(client, etcd_cstr("r/"), ETCD_GET_OPTS(.prefix = true, .count_only = true), &result, &err),
+       &err);
     assert_int_equal(etcd_get_result_total(result), 3);
     assert_int_equal(etcd_get_result_count(result), 0);
     etcd_get_result_free(result);
-    assert_int_equal(etcd_get(client, etcd_cstr("r/"), ETCD_GET_OPTS(.prefix = true, .from_key = true), &result, &err),
-                     ETCD_E_INVALID_ARGUMENT);
+    assert_int_equal(
+        etcd_get(client, etcd_cstr("r/"), ETCD_GET_OPTS(.prefix = true, .from_key = true), &result, &err),
+        ETCD_E_INVALID_ARGUMENT);
 }
 
 static void test_prefix_of_all_ones(void **state)
@@ -229,9 +248,12 @@ static void test_old_revisions_and_compaction(void **state)
     ok(etcd_get(client, etcd_cstr("old"), ETCD_GET_OPTS(.revision = revision), &result, &err), &err);
     assert_string_equal(etcd_get_result_kv(result, 0)->value.data, "1");
     etcd_get_result_free(result);
-    assert_int_equal(etcd_get(client, etcd_cstr("old"), ETCD_GET_OPTS(.revision = revision + 1000), &result, &err),
-                     ETCD_E_FUTURE_REVISION);
-    ok(etcd_compact(client, etcd_put_result_header(second)->revision, ETCD_COMPACT_OPTS(.physical = true), &err), &err);
+    assert_int_equal(
+        etcd_get(client, etcd_cstr("old"), ETCD_GET_OPTS(.revision = revision + 1000), &result, &err),
+        ETCD_E_FUTURE_REVISION);
+    ok(etcd_compact(client, etcd_put_result_header(second)->revision, ETCD_COMPACT_OPTS(.physical = true),
+                    &err),
+       &err);
     assert_int_equal(etcd_get(client, etcd_cstr("old"), ETCD_GET_OPTS(.revision = revision), &result, &err),
                      ETCD_E_COMPACTED);
     assert_int_equal(etcd_compact(client, revision, NULL, &err), ETCD_E_COMPACTED);
@@ -254,7 +276,8 @@ static void test_delete(void **state)
     assert_int_equal(etcd_delete_result_deleted(result), 1);
     assert_int_equal(etcd_delete_result_prev_count(result), 0);
     etcd_delete_result_free(result);
-    ok(etcd_delete(client, etcd_cstr("d/"), ETCD_DELETE_OPTS(.prefix = true, .prev_kv = true), &result, &err), &err);
+    ok(etcd_delete(client, etcd_cstr("d/"), ETCD_DELETE_OPTS(.prefix = true, .prev_kv = true), &result, &err),
+       &err);
     assert_int_equal(etcd_delete_result_deleted(result), 1);
     assert_int_equal(etcd_delete_result_prev_count(result), 1);
     assert_string_equal(etcd_delete_result_prev_kv(result, 0)->value.data, "b");
@@ -264,7 +287,7 @@ static void test_delete(void **state)
     etcd_delete_result_free(result);
 }
 
-/* ---- transactions ------------------------------------------------------------------------------------- */
+/* ---- transactions ---------------------------------------------------------------------------------- */
 
 static void test_txn_puts_at_one_revision(void **state)
 {
@@ -366,7 +389,7 @@ static void test_txn_mistakes(void **state)
     assert_int_equal(etcd_txn_commit(client, NULL, NULL, NULL, &err), ETCD_E_NO_MEMORY);
 }
 
-/* ---- operations --------------------------------------------------------------------------------------- */
+/* ---- operations ------------------------------------------------------------------------------------ */
 
 static void count_done(etcd_op *op, void *user_data)
 {
@@ -406,13 +429,17 @@ static void test_too_large(void **state)
     etcd_error err;
 
     assert_non_null(value);
-    assert_int_equal(etcd_put(world->client, etcd_cstr("large"), etcd_bytes_of(value, SIZE), NULL, NULL, &err), ETCD_E_TOO_LARGE);
+    assert_int_equal(
+        etcd_put(world->client, etcd_cstr("large"), etcd_bytes_of(value, SIZE), NULL, NULL, &err),
+        ETCD_E_TOO_LARGE);
     assert_int_equal(err.flags, 0);
-    assert_int_equal(etcd_put(world->client, etcd_cstr("large"), etcd_bytes_of(value, 1900 * 1024), NULL, NULL, &err),
-                     ETCD_E_TOO_LARGE);
+    assert_int_equal(
+        etcd_put(world->client, etcd_cstr("large"), etcd_bytes_of(value, 1900 * 1024), NULL, NULL, &err),
+        ETCD_E_TOO_LARGE);
     assert_true((err.flags & ETCD_ERROR_FROM_SERVER) != 0);
     ok(etcd_put(world->client, etcd_cstr("large"), etcd_bytes_of(value, 100000), NULL, NULL, &err), &err);
-    small = test_client_open(etcd_server_endpoints(world->server), ETCD_CLIENT_OPTS(.max_recv_bytes = 50000, .max_send_bytes = 1000));
+    small = test_client_open(etcd_server_endpoints(world->server),
+                             ETCD_CLIENT_OPTS(.max_recv_bytes = 50000, .max_send_bytes = 1000));
     assert_int_equal(etcd_get(small, etcd_cstr("large"), NULL, &result, &err), ETCD_E_TOO_LARGE);
     ok(etcd_get(small, etcd_cstr("absent"), NULL, &result, &err), &err);
     etcd_get_result_free(result);

@@ -160,7 +160,7 @@ static void assert_renewed(etcd_client *client, etcd_lease lease)
     etcd_ttl_result_free(result);
 }
 
-/* ---- calls -------------------------------------------------------------------------------------------- */
+/* ---- calls ----------------------------------------------------------------------------------------- */
 
 static void test_grant_says_what_the_server_chose(void **state)
 {
@@ -283,7 +283,7 @@ static void test_key_goes_with_its_lease(void **state)
     assert_true(test_now_ms() - begun_ms >= 1900);
 }
 
-/* ---- keep-alive --------------------------------------------------------------------------------------- */
+/* ---- keep-alive ------------------------------------------------------------------------------------ */
 
 static void test_keepalive_keeps(void **state)
 {
@@ -445,7 +445,7 @@ static void test_bad_arguments(void **state)
     etcd_keepalive_close(NULL);
 }
 
-/* ---- servers that go away ----------------------------------------------------------------------------- */
+/* ---- servers that go away -------------------------------------------------------------------------- */
 
 static void test_server_away_longer_than_the_ttl(void **state)
 {
@@ -519,7 +519,7 @@ static void test_stopped_member(void **state)
     }
 }
 
-/* ---- authentication ----------------------------------------------------------------------------------- */
+/* ---- authentication -------------------------------------------------------------------------------- */
 
 static const struct etcd_server_user users[] = {
     {"alice", "alices-password", "alice/"},

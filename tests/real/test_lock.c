@@ -46,7 +46,7 @@ static void release(etcd_lock *lock)
     assert_false(real_failed(etcd_lock_release(lock, 0, &err), &err));
 }
 
-/* ---- one holder --------------------------------------------------------------------------------------- */
+/* ---- one holder ------------------------------------------------------------------------------------ */
 
 static void acquire_and_release(void **state)
 {
@@ -155,7 +155,7 @@ static void waiting_has_an_end(void **state)
     real_close(&b);
 }
 
-/* ---- several ------------------------------------------------------------------------------------------ */
+/* ---- several --------------------------------------------------------------------------------------- */
 
 struct contender {
     pthread_t thread;
@@ -287,7 +287,7 @@ static void waits_can_be_cancelled(void **state)
     real_close(&real);
 }
 
-/* ---- loss --------------------------------------------------------------------------------------------- */
+/* ---- loss ------------------------------------------------------------------------------------------ */
 
 struct loss {
     atomic_int calls;
@@ -400,7 +400,7 @@ static void a_closed_client_loses_its_locks(void **state)
     real_close(&other);
 }
 
-/* ---- etcdctl ------------------------------------------------------------------------------------------ */
+/* ---- etcdctl --------------------------------------------------------------------------------------- */
 
 /* Runs `program file` under a lock of etcdctl's. It takes no options: etcdctl would take them for its own. */
 static pid_t start_etcdctl_lock(const char *name, const char *program, const char *file)
@@ -477,7 +477,7 @@ static void we_wait_for_etcdctl(void **state)
     real_close(&real);
 }
 
-/* ---- processes ---------------------------------------------------------------------------------------- */
+/* ---- processes ------------------------------------------------------------------------------------- */
 
 static pid_t start_self(const char *what, const char *file, const char *number)
 {
@@ -603,7 +603,7 @@ static void a_killed_holder_is_followed(void **state)
     real_close(&real);
 }
 
-/* ---- a server that is away ---------------------------------------------------------------------------- */
+/* ---- a server that is away ------------------------------------------------------------------------- */
 
 static void a_stopped_server_does_not_hold_us_up(void **state)
 {

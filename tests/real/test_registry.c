@@ -108,7 +108,7 @@ static void clear(struct real *real)
         ETCD_OK);
 }
 
-/* ---- discovery ---------------------------------------------------------------------------------------- */
+/* ---- discovery ------------------------------------------------------------------------------------- */
 
 static void discovery_finds_one_service(void **state)
 {
@@ -164,7 +164,7 @@ static void bad_arguments(void **state)
     real_close(&real);
 }
 
-/* ---- registration ------------------------------------------------------------------------------------- */
+/* ---- registration ---------------------------------------------------------------------------------- */
 
 static void several_instances(void **state)
 {

@@ -127,7 +127,7 @@ static bool comes_to_show(struct real *real, etcd_view *view, size_t prefix_len,
     return real_wait(real, is_shown, &showing, 5000);
 }
 
-/* ---- following ---------------------------------------------------------------------------------------- */
+/* ---- following ------------------------------------------------------------------------------------- */
 
 static void loads_and_follows(void **state)
 {
@@ -199,7 +199,7 @@ static void bad_arguments(void **state)
     real_close(&real);
 }
 
-/* ---- no gap, no half ---------------------------------------------------------------------------------- */
+/* ---- no gap, no half ------------------------------------------------------------------------------- */
 
 /* Two keys that are always written together, and counted up by one each time. */
 static void put_twins(etcd_client *client, int number)
@@ -353,7 +353,7 @@ static void readers_see_whole_revisions(void **state)
     real_close(&writer);
 }
 
-/* ---- many ---------------------------------------------------------------------------------------------- */
+/* ---- many ------------------------------------------------------------------------------------------ */
 
 static void put_many(struct real *real)
 {
@@ -419,7 +419,7 @@ static void large_prefixes_come_in_pages(void **state)
     real_close(&real);
 }
 
-/* ---- ends, and what is none --------------------------------------------------------------------------- */
+/* ---- ends, and what is none ------------------------------------------------------------------------ */
 
 static void ends_are_told_once(void **state)
 {

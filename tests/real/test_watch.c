@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* ---- events ------------------------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------------------------------- */
 
 static void assert_text(etcd_bytes bytes, const char *text)
 {
@@ -259,7 +259,7 @@ static void test_large_values_come_in_fragments(void **state)
     free(value);
 }
 
-/* ---- ends --------------------------------------------------------------------------------------------- */
+/* ---- ends ------------------------------------------------------------------------------------------ */
 
 static void test_compaction_ends_it(void **state)
 {
@@ -342,7 +342,7 @@ static void test_closed_client(void **state)
     etcd_watch_close(watch);
 }
 
-/* ---- bad input ---------------------------------------------------------------------------------------- */
+/* ---- bad input ------------------------------------------------------------------------------------- */
 
 static void test_bad_arguments(void **state)
 {

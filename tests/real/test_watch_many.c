@@ -56,7 +56,7 @@ static void test_open_and_close_at_once(void **state)
     watch_wait_metric(*state, "watch_stream", 0);
 }
 
-/* ---- slow readers ------------------------------------------------------------------------------------- */
+/* ---- slow readers ---------------------------------------------------------------------------------- */
 
 enum { WRITES = 3000, LIMIT = 100 };
 

@@ -170,7 +170,7 @@ static void test_the_client_ends_first(void **state)
     assert_int_equal(atomic_load(&first.ends), 1);
 }
 
-/* ---- callbacks on the program's thread ---------------------------------------------------------------- */
+/* ---- callbacks on the program's thread ------------------------------------------------------------- */
 
 struct dispatched {
     struct seen seen;
@@ -220,7 +220,7 @@ static void test_deferred_dispatch(void **state)
     etcd_loop_free(loop);
 }
 
-/* ---- many threads ------------------------------------------------------------------------------------- */
+/* ---- many threads ---------------------------------------------------------------------------------- */
 
 enum { THREADS = 4, ROUNDS = 60 };
 

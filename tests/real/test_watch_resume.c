@@ -12,7 +12,7 @@
 
 enum { WRITES = 1000, ROUND = 20 };
 
-/* ---- writing through it ------------------------------------------------------------------------------- */
+/* ---- writing through it ---------------------------------------------------------------------------- */
 
 /* Starts a round of writes and leaves them under way: some of them are when the server is killed. */
 static void start_round(etcd_client *client, etcd_op *ops[ROUND])
@@ -107,7 +107,7 @@ static void test_two_crashes_pushed(void **state)
     assert_int_equal(atomic_load(&pushed.wrong), 0);
 }
 
-/* ---- away --------------------------------------------------------------------------------------------- */
+/* ---- away ------------------------------------------------------------------------------------------ */
 
 /* A watch that has begun, seen or not, misses nothing; one that has not, begins when there is a server. */
 static void test_opened_while_the_server_is_away(void **state)
@@ -198,7 +198,7 @@ static void test_an_emptied_server(void **state)
     etcd_server_free(server);
 }
 
-/* ---- three members ------------------------------------------------------------------------------------ */
+/* ---- three members --------------------------------------------------------------------------------- */
 
 static void test_another_member(void **state)
 {

@@ -61,7 +61,8 @@ void test_pump(etcd_client *client, int64_t ms)
         if (etcd_client_drive(client) == ETCD_DRIVE_CALLER) {
             assert_int_equal(etcd_loop_wait(client->loop, left, NULL), ETCD_OK);
         } else {
-            struct timespec pause = {.tv_sec = (time_t)(left / 1000), .tv_nsec = (long)(left % 1000) * 1000000L};
+            struct timespec pause = {.tv_sec = (time_t)(left / 1000),
+                                     .tv_nsec = (long)(left % 1000) * 1000000L};
 
             (void)nanosleep(&pause, NULL);
         }

@@ -6,8 +6,8 @@
 #include <etcdc.h>
 
 /*
- * Opens a client with these options (NULL: defaults); without endpoints, those given as "a,b,c". Under caller drive on a loop of its
- * own. Fails the test when it cannot.
+ * Opens a client with these options (NULL: defaults); without endpoints, those given as "a,b,c". Under caller
+ * drive on a loop of its own. Fails the test when it cannot.
  */
 etcd_client *test_client_open(const char *endpoints, const etcd_client_opts *opts);
 

@@ -102,8 +102,9 @@ bool etcd_server_heal(struct etcd_server *server);
 
 /*
  * Runs etcdctl against one member or ETCD_SERVER_ALL, with the certificates and the root user it
- * needs (--user among the arguments names another). `args` is NULL-terminated. What it printed is put into `output` (NUL-terminated, cut where too long); output may be NULL.
- * Returns its exit status, -1 when it could not be run.
+ * needs (--user among the arguments names another). `args` is NULL-terminated. What it printed is put into
+ * `output` (NUL-terminated, cut where too long); output may be NULL. Returns its exit status, -1 when it
+ * could not be run.
  */
 int etcd_server_ctl(struct etcd_server *server, size_t member, const char *const *args, char *output,
                     size_t output_size);

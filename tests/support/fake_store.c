@@ -93,7 +93,7 @@ int64_t fake_store_revision(const struct fake_store *store)
     return store->revision;
 }
 
-/* ---- messages ------------------------------------------------------------------------------------------ */
+/* ---- messages -------------------------------------------------------------------------------------- */
 
 /* protobuf-c itself, not the code under test. */
 static struct fake_answer_bytes pack(const ProtobufCMessage *message)
@@ -120,7 +120,7 @@ static Etcd__Pb__ResponseHeader *header_of(struct fake_store *store)
     return &store->header;
 }
 
-/* ---- keys ---------------------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------------------ */
 
 static int compare_bytes(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len)
 {

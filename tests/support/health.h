@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whether a member is ready: asked over HTTP on its port for metrics, which speaks no TLS whatever clients speak. */
+/* Whether a member is ready: asked over HTTP on its port for metrics, which speaks no TLS whatever clients
+ * speak. */
 #ifndef ETCDC_TESTS_HEALTH_H
 #define ETCDC_TESTS_HEALTH_H
 

@@ -10,7 +10,7 @@
 
 struct lease_world script;
 
-/* ---- servers ------------------------------------------------------------------------------------------ */
+/* ---- servers --------------------------------------------------------------------------------------- */
 
 void lease_world_answer(struct h2_server_stream *stream, int64_t id, int64_t ttl_s)
 {
@@ -71,7 +71,7 @@ static void on_message(struct h2_server_stream *stream, const uint8_t *data, siz
     etcd__pb__lease_keep_alive_request__free_unpacked(request, NULL);
 }
 
-/* ---- the world ---------------------------------------------------------------------------------------- */
+/* ---- the world ------------------------------------------------------------------------------------- */
 
 static void open_client(const etcd_client_opts *opts)
 {

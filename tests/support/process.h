@@ -11,7 +11,8 @@
 /* Milliseconds of the monotonic clock; a deadline `ms` from now, longer where the build is slower. */
 int64_t test_now_ms(void);
 int64_t test_deadline_ms(int64_t ms);
-/* Waits for a moment before asking again for something that cannot be waited for. False: the deadline has passed. */
+/* Waits for a moment before asking again for something that cannot be waited for. False: the deadline has
+ * passed. */
 bool test_poll_again(int64_t deadline_ms);
 
 /*
@@ -24,7 +25,8 @@ pid_t process_start(const char *const *argv, const char *const *env, const char 
 int process_wait(pid_t pid);
 /* Whether it ended by itself; it is waited for then. */
 bool process_ended(pid_t pid);
-/* Runs a program to its end, at most `timeout_ms`; its output, cut where too long, into `output`. As process_wait(). */
+/* Runs a program to its end, at most `timeout_ms`; its output, cut where too long, into `output`. As
+ * process_wait(). */
 int process_run(const char *const *argv, const char *const *env, int64_t timeout_ms, char *output,
                 size_t output_size);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A client of a real server, driven as this run of the test wants it; and waiting that drives it meanwhile. */
+/* A client of a real server, driven as this run of the test wants it; and waiting that drives it meanwhile.
+ */
 #ifndef ETCDC_TESTS_REAL_H
 #define ETCDC_TESTS_REAL_H
 
@@ -21,8 +22,8 @@ bool real_open(struct real *real, const char *endpoints);
 void real_close(struct real *real);
 
 /*
- * Waits until `done` says so, at most `ms` (longer where the build is slower), and drives the client meanwhile. False: it
- * did not come.
+ * Waits until `done` says so, at most `ms` (longer where the build is slower), and drives the client
+ * meanwhile. False: it did not come.
  */
 bool real_wait(struct real *real, bool (*done)(void *arg), void *arg, int64_t ms);
 /* Lets time pass, as a program that has other things to do. */

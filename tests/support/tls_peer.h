@@ -9,8 +9,8 @@
 struct tls_peer;
 
 struct tls_peer_options {
-    const char *dir;       /* of the files */
-    const char *cert;      /* and its key */
+    const char *dir;  /* of the files */
+    const char *cert; /* and its key */
     const char *key;
     const char *client_ca; /* NULL: client certificates are not asked for */
     const char *alpn;      /* the one protocol it speaks; NULL: does not know ALPN */

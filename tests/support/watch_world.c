@@ -10,7 +10,7 @@
 
 enum { MEMBER = 8, TERM = 2 };
 
-/* ---- bytes -------------------------------------------------------------------------------------------- */
+/* ---- bytes ----------------------------------------------------------------------------------------- */
 
 static void push(struct ww_line *line)
 {
@@ -46,7 +46,7 @@ static void set_header(const struct watch_world *world, Etcd__Pb__ResponseHeader
     header->revision = revision;
 }
 
-/* ---- what the client asks ----------------------------------------------------------------------------- */
+/* ---- what the client asks -------------------------------------------------------------------------- */
 
 static void answer_read(struct watch_world *world, struct h2_server_stream *stream, const uint8_t *data,
                         size_t len)
@@ -177,7 +177,7 @@ static const struct h2_server_ops server_ops = {
     .on_close = on_close,
 };
 
-/* ---- connections -------------------------------------------------------------------------------------- */
+/* ---- connections ----------------------------------------------------------------------------------- */
 
 static void close_line(struct ww_line *line)
 {
@@ -234,7 +234,7 @@ void ww_cut(struct watch_world *world)
     }
 }
 
-/* ---- the world ---------------------------------------------------------------------------------------- */
+/* ---- the world ------------------------------------------------------------------------------------- */
 
 void ww_open(struct watch_world *world, const etcd_client_opts *opts)
 {
@@ -289,7 +289,7 @@ void ww_run(struct watch_world *world, int64_t ms)
         assert_int_equal(etcd_loop_process(world->loop, NULL), ETCD_OK);
 }
 
-/* ---- streams ------------------------------------------------------------------------------------------ */
+/* ---- streams --------------------------------------------------------------------------------------- */
 
 struct ww_stream *ww_stream(struct watch_world *world)
 {
@@ -310,7 +310,7 @@ size_t ww_open_streams(const struct watch_world *world)
     return count;
 }
 
-/* ---- what the server says ----------------------------------------------------------------------------- */
+/* ---- what the server says -------------------------------------------------------------------------- */
 
 static void send_response(struct watch_world *world, struct ww_stream *stream,
                           Etcd__Pb__WatchResponse *response, int64_t revision)
@@ -425,7 +425,7 @@ void ww_status(struct watch_world *world, struct ww_stream *stream, int code, co
     push_all(world);
 }
 
-/* ---- one world at a time ------------------------------------------------------------------------------ */
+/* ---- one world at a time --------------------------------------------------------------------------- */
 
 struct watch_world ww;
 

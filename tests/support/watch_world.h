@@ -85,7 +85,7 @@ void ww_status(struct watch_world *world, struct ww_stream *stream, int code, co
 /* Every connection is reset. */
 void ww_cut(struct watch_world *world);
 
-/* ---- for tests with one world at a time --------------------------------------------------------------- */
+/* ---- for tests with one world at a time ------------------------------------------------------------ */
 
 /* The one that these work on. */
 extern struct watch_world ww;

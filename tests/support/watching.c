@@ -139,7 +139,7 @@ void watch_expect_each(etcd_watch *watch, int64_t first, int64_t last)
     assert_int_equal(watch_expect_until(watch, first, last), last + 1);
 }
 
-/* ---- what the server counts --------------------------------------------------------------------------- */
+/* ---- what the server counts ------------------------------------------------------------------------ */
 
 enum { METRICS_SIZE = 1 << 20 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A user's program, in C and in C++: a factory of clients, which has none yet, with both libraries below the module. */
+/* A user's program, in C and in C++: a factory of clients, which has none yet, with both libraries below the
+ * module. */
 #include <capp.h>
 #include <capp/etcd.h>
 #include <etcdc.h>

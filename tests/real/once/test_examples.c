@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The examples as their users run them: built against the shared libraries, on real servers, ended by themselves or by SIGTERM.
- * They lie in the same build folder; where examples are not built, there is nothing to test.
+ * The examples as their users run them: built against the shared libraries, on real servers, ended by
+ * themselves or by SIGTERM. They lie in the same build folder; where examples are not built, there is nothing
+ * to test.
  */
 #include "support/etcd_server.h"
 #include "support/ports.h"
@@ -171,7 +172,7 @@ static void service_discovery(void **state)
                                          "web/web-1 has left\nweb: 1 found", "nobody: 0 found"));
 }
 
-/* ---- until SIGTERM ------------------------------------------------------------------------------------ */
+/* ---- until SIGTERM --------------------------------------------------------------------------------- */
 
 static size_t read_log(const char *path, char *output, size_t size)
 {
@@ -184,7 +185,8 @@ static size_t read_log(const char *path, char *output, size_t size)
     return len;
 }
 
-/* Starts the program, waits until its output has `ready`, sends SIGTERM, and expects the end with status 0. */
+/* Starts the program, waits until its output has `ready`, sends SIGTERM, and expects the end with status 0.
+ */
 static void run_until_term(const char *name, const char *ready)
 {
     char log[PATH_MAX], output[OUTPUT_SIZE];

@@ -59,7 +59,8 @@ static capp_status put_and_get(capp_worker *worker, void *user_data, capp_error 
     return CAPP_OK;
 }
 
-/* Runs an application with the one client and the worker above, or without one; its log at TRACE is in `log`. */
+/* Runs an application with the one client and the worker above, or without one; its log at TRACE is in `log`.
+ */
 static capp_status run_one(struct one *one, struct log_text *log, capp_error *reterr)
 {
     capp_builder *builder = quiet_builder(log);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a stop promises while everything that can wait, waits: a watch, a lock that is held, one that is waited for, and a
- * registration. The application ends at once, and the server has nothing left of it.
+ * What a stop promises while everything that can wait, waits: a watch, a lock that is held, one that is
+ * waited for, and a registration. The application ends at once, and the server has nothing left of it.
  */
 #include "capp/etcd.h"
 
@@ -82,8 +82,8 @@ static capp_status waiting_worker(capp_worker *worker, void *user_data, capp_err
 
     while (!atomic_load(&scene->holding) && capp_worker_wait(worker, 5))
         continue;
-    scene->wait_end =
-        etcd_lock_acquire(client_of(worker), etcd_cstr(LOCK), ETCD_LOCK_OPTS(.timeout_ms = LONG_MS), &lock, &err);
+    scene->wait_end = etcd_lock_acquire(client_of(worker), etcd_cstr(LOCK),
+                                        ETCD_LOCK_OPTS(.timeout_ms = LONG_MS), &lock, &err);
     if (scene->wait_end == ETCD_OK)
         return capp_fail(reterr, CAPP_E_INTERNAL, "two owners");
     return capp_error_from_etcd(&err, reterr);
@@ -217,9 +217,8 @@ static void silence_server(struct scene *scene)
 /* The server takes connections and answers nothing: whoever asks it for something waits to the end. */
 static void a_silent_server_does_not_hold_the_stop_up(void **state)
 {
-    struct scene scene = {.server = server,
-                          .shutdown_ms = AWAY_MS * ETCDC_TIME_SCALE,
-                          .before_stop = silence_server};
+    struct scene scene = {
+        .server = server, .shutdown_ms = AWAY_MS * ETCDC_TIME_SCALE, .before_stop = silence_server};
     capp_error error = {.message = ""};
 
     (void)state;
@@ -241,9 +240,8 @@ static void kill_server(struct scene *scene)
 
 static void a_dead_server_does_not_hold_the_stop_up(void **state)
 {
-    struct scene scene = {.server = server,
-                          .shutdown_ms = AWAY_MS * ETCDC_TIME_SCALE,
-                          .before_stop = kill_server};
+    struct scene scene = {
+        .server = server, .shutdown_ms = AWAY_MS * ETCDC_TIME_SCALE, .before_stop = kill_server};
     capp_error error = {.message = ""};
 
     (void)state;

@@ -280,7 +280,7 @@ static void the_builder_ends_with_the_function(void **state)
     capp_free(app);
 }
 
-/* ---- running without a server ------------------------------------------------------------------------- */
+/* ---- running without a server ---------------------------------------------------------------------- */
 
 /* Clients of a port where nobody listens. */
 struct away {
@@ -452,7 +452,7 @@ static void a_watch_ends_with_the_application(void **state)
     capp_free(app);
 }
 
-/* ---- memory ------------------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------------- */
 
 static void build_once(size_t n, void *user)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the dial timeout bounds: names, TCP, TLS, HTTP/2 and the login, each by itself a thing that can take for ever. To the
- * millisecond, on a virtual clock.
+ * What the dial timeout bounds: names, TCP, TLS, HTTP/2 and the login, each by itself a thing that can take
+ * for ever. To the millisecond, on a virtual clock.
  */
 #include "support/fake_client.h"
 #include "support/fake_env.h"
@@ -54,7 +54,8 @@ static void open_world(struct world *world, const struct phase *phase)
     fake_name_script(world->env, "slow.example", HOUR_MS, NULL);
     fake_etcd_set_auth(world->fake, "u", "p");
     fake_etcd_always(world->fake, "Authenticate", &(struct fake_step){.what = STEP_SILENT});
-    assert_status(etcd__loop_new_env(fake_env_table(world->env), &world->loop, &world->err), ETCD_OK, &world->err);
+    assert_status(etcd__loop_new_env(fake_env_table(world->env), &world->loop, &world->err), ETCD_OK,
+                  &world->err);
     own.loop = world->loop;
     assert_status(etcd_client_open(&own, &world->client, &world->err), ETCD_OK, &world->err);
 }

@@ -11,7 +11,7 @@
 
 enum { PERMISSION_DENIED = 7 };
 
-/* ---- the clock ---------------------------------------------------------------------------------------- */
+/* ---- the clock ------------------------------------------------------------------------------------- */
 
 static void expiry_is_counted_from_sending(void **state)
 {
@@ -118,7 +118,7 @@ static void a_start_after_a_long_idle_time_counts_from_now(void **state)
     etcd_keepalive_close(second);
 }
 
-/* ---- loss --------------------------------------------------------------------------------------------- */
+/* ---- loss ------------------------------------------------------------------------------------------ */
 
 static void an_answer_without_ttl_is_the_end(void **state)
 {
@@ -215,7 +215,7 @@ static void closing_a_keepalive_is_quiet(void **state)
                      0);
 }
 
-/* ---- memory ------------------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------------- */
 
 static bool refuse_special(struct h2_server_stream *stream, int64_t id)
 {

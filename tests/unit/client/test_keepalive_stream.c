@@ -11,7 +11,7 @@
 
 enum { NOT_FOUND = 5, PERMISSION_DENIED = 7, UNAVAILABLE = 14, UNAUTHENTICATED = 16 };
 
-/* ---- streams ------------------------------------------------------------------------------------------ */
+/* ---- streams --------------------------------------------------------------------------------------- */
 
 static void few_leases_share_a_stream_many_share_four(void **state)
 {
@@ -220,7 +220,7 @@ static void an_answer_to_those_who_left_says_nothing(void **state)
     assert_int_equal(ends[2].count, 0);
 }
 
-/* ---- refused leases ----------------------------------------------------------------------------------- */
+/* ---- refused leases -------------------------------------------------------------------------------- */
 
 static bool refuse_special(struct h2_server_stream *stream, int64_t id)
 {
@@ -329,7 +329,7 @@ static void a_single_lease_that_is_not_found_is_lost(void **state)
     etcd_keepalive_close(keepalive);
 }
 
-/* ---- login -------------------------------------------------------------------------------------------- */
+/* ---- login ----------------------------------------------------------------------------------------- */
 
 static bool refuse_old_tokens(struct h2_server_stream *stream, int64_t id)
 {

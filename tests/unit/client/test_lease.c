@@ -177,7 +177,7 @@ static void bad_arguments_send_nothing(void **state)
     assert_int_equal(world_requests(&script.world.hosts[0]), 0);
 }
 
-/* ---- memory ------------------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------------- */
 
 static etcd_status ask_list(void)
 {

@@ -41,7 +41,7 @@ static etcd_status take_all(etcd_watch *watch, int64_t *expected)
     return st;
 }
 
-/* ---- slow readers ------------------------------------------------------------------------------------- */
+/* ---- slow readers ---------------------------------------------------------------------------------- */
 
 static void test_a_slow_watch_leaves_the_shared_stream(void **state)
 {
@@ -159,7 +159,7 @@ static void test_a_parked_watch_can_be_closed_and_broken(void **state)
     etcd_watch_close(kept);
 }
 
-/* ---- answers above the limit -------------------------------------------------------------------------- */
+/* ---- answers above the limit ----------------------------------------------------------------------- */
 
 static void send_large_to(const char *key)
 {
@@ -216,7 +216,7 @@ static void test_too_large_finds_the_culprit(void **state)
     assert_int_equal(ww_open_streams(&world), 0);
 }
 
-/* ---- tokens ------------------------------------------------------------------------------------------- */
+/* ---- tokens ---------------------------------------------------------------------------------------- */
 
 static const char *token_of(const struct ww_stream *stream)
 {
@@ -277,7 +277,7 @@ static void test_tokens_that_are_never_right(void **state)
     etcd_watch_close(watch);
 }
 
-/* ---- memory ------------------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------------- */
 
 /* A watch that fails for want of memory says so; one that does not delivers everything. */
 static void check_watch(etcd_watch *watch, int64_t first, int64_t last, bool closed)

@@ -3,7 +3,7 @@
 #include "support/test.h"
 #include "support/watch_world.h"
 
-/* ---- answers to creates ------------------------------------------------------------------------------- */
+/* ---- answers to creates ---------------------------------------------------------------------------- */
 
 static void test_refusals_go_by_order(void **state)
 {
@@ -107,7 +107,7 @@ static void test_leaving_a_proxy_before_the_answer(void **state)
     etcd_watch_close(second);
 }
 
-/* ---- events ------------------------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------------------------------- */
 
 static struct ww_stream *created(etcd_watch *watch)
 {
@@ -223,7 +223,7 @@ static void test_progress_moves_the_resume_point(void **state)
     etcd_watch_close(wants);
 }
 
-/* ---- breaks ------------------------------------------------------------------------------------------- */
+/* ---- breaks ---------------------------------------------------------------------------------------- */
 
 static void test_resume_after_the_last_delivered(void **state)
 {

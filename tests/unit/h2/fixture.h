@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A client session and a server session that pass each other's bytes by hand, and streams that record what happens. */
+/* A client session and a server session that pass each other's bytes by hand, and streams that record what
+ * happens. */
 #ifndef TESTS_UNIT_H2_FIXTURE_H
 #define TESTS_UNIT_H2_FIXTURE_H
 
@@ -152,7 +153,7 @@ static const struct etcd__h2_ops h2_ops = {
 static const struct h2_server_ops silent_server;
 
 static inline bool pair_open(struct pair *pair, const struct h2_server_config *config,
-                      const struct h2_server_ops *ops)
+                             const struct h2_server_ops *ops)
 {
     const struct etcd__h2_config client = {.ops = &h2_ops, .user = pair};
 

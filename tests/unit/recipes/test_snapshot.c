@@ -10,7 +10,7 @@
 
 enum { KEYS = 40, STEPS = 400, BATCH_MAX = 12 };
 
-/* ---- building blocks ---------------------------------------------------------------------------------- */
+/* ---- building blocks ------------------------------------------------------------------------------- */
 
 static etcd_event put_of(const char *key, const char *value, int64_t revision)
 {
@@ -70,7 +70,7 @@ static void has(const struct etcd_snapshot *snapshot, const char *expected)
     assert_string_equal(text, expected);
 }
 
-/* ---- tests -------------------------------------------------------------------------------------------- */
+/* ---- tests ----------------------------------------------------------------------------------------- */
 
 static void null_and_empty(void **state)
 {
@@ -158,7 +158,7 @@ static void old_snapshots_stay(void **state)
     etcd_snapshot_free(s);
 }
 
-/* ---- against a model ---------------------------------------------------------------------------------- */
+/* ---- against a model ------------------------------------------------------------------------------- */
 
 struct model {
     char values[KEYS][16]; /* "": absent */
@@ -230,7 +230,7 @@ static void random_batches_agree(void **state)
     etcd_snapshot_free(s);
 }
 
-/* ---- readers on other threads ------------------------------------------------------------------------- */
+/* ---- readers on other threads ---------------------------------------------------------------------- */
 
 struct shelf {
     pthread_mutex_t mutex;
@@ -286,7 +286,7 @@ static void readers_meet_whole_snapshots(void **state)
     etcd_snapshot_free(shelf.current);
 }
 
-/* ---- out of memory ------------------------------------------------------------------------------------ */
+/* ---- out of memory --------------------------------------------------------------------------------- */
 
 static void build_and_step(size_t n, void *user)
 {
