@@ -45,14 +45,6 @@ static void connect_all(struct world *world)
     assert_int_equal(etcd__channel_ready(world->channel), world->host_count);
 }
 
-static void run_call(struct world *world, struct world_call *call)
-{
-    call->ends = 0;
-    world_unary_call(world, call, "x");
-    world_until(world, &call->ends, 1000);
-    assert_int_equal(call->end.code, ETCD__GRPC_OK);
-}
-
 /* --- The list of endpoints --- */
 
 static void the_same_list_changes_nothing(void **state)
