@@ -12,6 +12,7 @@ struct waiter {
     struct etcd__node node; /* in op->waiters, under shared.mutex */
     pthread_mutex_t mutex;
     pthread_cond_t cond;
+    bool taken; /* under shared.mutex: the engine has it in a list of its own and will wake it */
     bool done;
 };
 
@@ -63,6 +64,16 @@ void etcd_op_free(etcd_op *op)
 
 /* ---- completion ------------------------------------------------------------------------------------ */
 
+/* With shared.mutex held. */
+static void take_waiters(struct etcd_op *op, struct etcd__list *waiters)
+{
+    ETCD__LIST_FOREACH(node, &op->waiters)
+    {
+        ETCD__CONTAINER(node, struct waiter, node)->taken = true;
+    }
+    etcd__list_splice(waiters, &op->waiters);
+}
+
 static void wake(struct waiter *waiter)
 {
     (void)pthread_mutex_lock(&waiter->mutex);
@@ -83,7 +94,7 @@ void etcd__op_complete(struct etcd_op *op, etcd_status status, const etcd_error 
     etcd__list_init(&waiters);
     (void)pthread_mutex_lock(&op->loop->shared.mutex);
     atomic_store_explicit(&op->done, true, memory_order_release);
-    etcd__list_splice(&waiters, &op->waiters);
+    take_waiters(op, &waiters);
     (void)pthread_mutex_unlock(&op->loop->shared.mutex);
     while ((node = etcd__list_pop(&waiters)) != NULL)
         wake(ETCD__CONTAINER(node, struct waiter, node));
@@ -148,8 +159,9 @@ static bool remove_waiter(struct etcd_op *op, struct waiter *waiter)
     bool removed;
 
     (void)pthread_mutex_lock(&op->loop->shared.mutex);
-    removed = etcd__node_linked(&waiter->node);
-    etcd__node_unlink(&waiter->node);
+    removed = !waiter->taken;
+    if (removed)
+        etcd__node_unlink(&waiter->node);
     (void)pthread_mutex_unlock(&op->loop->shared.mutex);
     return removed;
 }
