@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 static struct etcd_server *server;
+static const char *self; /* this program, for children */
 
 static struct real open_real(void)
 {
@@ -181,6 +182,51 @@ static void several_instances(void **state)
     leave(two);
     finds(&real, "web", "");
     assert_int_equal(real_leases(&real), 0);
+    real_close(&real);
+}
+
+/* A process with one instance, until it is killed. */
+static int child_registers(const char *endpoints, const char *instance)
+{
+    etcd_registration *reg = NULL;
+    struct real real;
+    etcd_error err;
+
+    if (!real_open(&real, endpoints) ||
+        real_failed(etcd_register(real.client, "web", instance, "10.0.0.1:80", ETCD_REGISTER_OPTS(.ttl_s = 2), &reg,
+                                  &err),
+                    &err))
+        return 1;
+    for (;;)
+        real_idle(&real, 1000);
+}
+
+static pid_t start_instance(const char *instance)
+{
+    const char *const argv[] = {self, "registers", etcd_server_endpoints(server), instance, NULL};
+    const char *drive = test_caller_drive() ? "ETCDC_TEST_DRIVE=caller" : "ETCDC_TEST_DRIVE=thread";
+    const char *const env[] = {"PATH=/usr/bin:/bin", drive, NULL};
+    pid_t pid = process_start(argv, env, etcd_server_file(server, "children.log"));
+
+    assert_true(pid > 0);
+    return pid;
+}
+
+static void two_processes(void **state)
+{
+    struct real real = open_real();
+    pid_t one = start_instance("1"), two = start_instance("2");
+
+    (void)state;
+    assert_true(real_wait_keys(&real, "/services/web/", 2, 10000));
+    finds(&real, "web", "1=10.0.0.1:80 2=10.0.0.1:80");
+    assert_int_equal(kill(one, SIGKILL), 0);
+    (void)process_wait(one);
+    assert_true(real_wait_keys(&real, "/services/web/", 1, 10000)); /* nobody renews it */
+    finds(&real, "web", "2=10.0.0.1:80");
+    assert_int_equal(kill(two, SIGKILL), 0);
+    (void)process_wait(two);
+    assert_true(real_wait_keys(&real, "/services/web/", 0, 10000));
     real_close(&real);
 }
 
@@ -360,12 +406,13 @@ static int stop_server(void **state)
     return 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(discovery_finds_one_service),
         cmocka_unit_test(bad_arguments),
         cmocka_unit_test(several_instances),
+        cmocka_unit_test(two_processes),
         cmocka_unit_test(stays_registered),
         cmocka_unit_test(comes_back_after_a_revocation),
         cmocka_unit_test(comes_back_after_a_restart),
@@ -375,5 +422,8 @@ int main(void)
         cmocka_unit_test(close_races_with_loss),
     };
 
+    if (argc == 4 && strcmp(argv[1], "registers") == 0)
+        return child_registers(argv[2], argv[3]);
+    self = argv[0];
     return cmocka_run_group_tests(tests, start_server, stop_server);
 }
