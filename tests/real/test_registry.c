@@ -192,10 +192,9 @@ static int child_registers(const char *endpoints, const char *instance)
     struct real real;
     etcd_error err;
 
-    if (!real_open(&real, endpoints) ||
-        real_failed(etcd_register(real.client, "web", instance, "10.0.0.1:80", ETCD_REGISTER_OPTS(.ttl_s = 2), &reg,
-                                  &err),
-                    &err))
+    if (!real_open(&real, endpoints) || real_failed(etcd_register(real.client, "web", instance, "10.0.0.1:80",
+                                                                  ETCD_REGISTER_OPTS(.ttl_s = 2), &reg, &err),
+                                                    &err))
         return 1;
     for (;;)
         real_idle(&real, 1000);

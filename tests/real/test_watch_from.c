@@ -27,8 +27,8 @@ static void *write_numbers(void *arg)
         char text[16];
 
         (void)snprintf(text, sizeof(text), "%d", i);
-        if (etcd_put(writer->client, etcd_cstr("number"), etcd_cstr(text), ETCD_PUT_OPTS(.timeout_ms = 60000), NULL, NULL) !=
-            ETCD_OK)
+        if (etcd_put(writer->client, etcd_cstr("number"), etcd_cstr(text), ETCD_PUT_OPTS(.timeout_ms = 60000),
+                     NULL, NULL) != ETCD_OK)
             return NULL;
         atomic_store(&writer->written, i);
     }
