@@ -77,6 +77,22 @@ static void acquire_and_release(void **state)
     real_close(&real);
 }
 
+/* As Go's sessions. */
+static void a_minute_is_the_default(void **state)
+{
+    struct real real = open_real();
+    etcd_lock *lock = acquire(&real, "minute", 0);
+    etcd_ttl_result *result = NULL;
+
+    (void)state;
+    assert_int_equal(etcd_lease_time_to_live(real.client, etcd_lock_lease_id(lock), NULL, &result, NULL),
+                     ETCD_OK);
+    assert_int_equal(etcd_ttl_result_granted_ttl_s(result), 60);
+    etcd_ttl_result_free(result);
+    release(lock);
+    real_close(&real);
+}
+
 static void bad_arguments(void **state)
 {
     struct real real = open_real();
@@ -650,6 +666,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(acquire_and_release),
+        cmocka_unit_test(a_minute_is_the_default),
         cmocka_unit_test(bad_arguments),
         cmocka_unit_test(try_lock),
         cmocka_unit_test(waiting_has_an_end),
