@@ -24,12 +24,11 @@
  *
  * @par Life
  * capp_build() checks all options, and connects nothing. capp_run() connects the clients, all at the same
- * time, as
- * their capp_etcd_start says. As the first act of a stop every wait on a client ends with ETCD_E_CANCELLED
- * (blocked
- * watches, lock waits; ordinary calls still work). After workers and services have stopped, the leases that
- * the clients keep alive are given back, and with them locks and registrations that are still held; then
- * the clients are closed, in reverse order. Until capp_free() a closed client answers with ETCD_E_CLOSED.
+ * time, as their capp_etcd_start says. As the first act of a stop every wait on a client ends with
+ * ETCD_E_CANCELLED (blocked watches, lock waits; ordinary calls still work). After workers and services
+ * have stopped, the leases that the clients keep alive are given back, and with them locks and
+ * registrations that are still held; then the clients are closed, in reverse order. Until capp_free() a
+ * closed client answers with ETCD_E_CLOSED.
  *
  * @par Environment
  * Variables win over what the program says of a client. NAME is the client's name in capitals, with `_` for
@@ -42,8 +41,7 @@
  *     CAPP_ETCD__CLIENTS__NAME__PASSWORD__FILE   the path of the file that holds it
  *
  * A value that is wrong is a mistake of the build; a variable below CAPP_ETCD__CLIENTS__ that nothing reads
- * is logged as a
- * warning.
+ * is logged as a warning.
  */
 #ifndef CAPP_ETCD_H
 #define CAPP_ETCD_H
@@ -76,8 +74,7 @@ typedef enum capp_etcd_start {
     CAPP_ETCD_START_FORCE_INT32 = 0x7fffffff
 } capp_etcd_start;
 
-/** What the module, not the client itself, wants to know of a client. Grows at its end; zero means default.
- */
+/** What the module, not the client, wants to know of a client. Grows at its end; zero means default. */
 typedef struct capp_etcd_client_opts {
     size_t size;           /**< sizeof this struct; set by CAPP_ETCD_CLIENT. */
     capp_etcd_start start; /**< CAPP_ETCD_EAGER. */
@@ -110,11 +107,9 @@ CAPP_API capp_module capp_etcd(capp_etcd_fn *fn, void *user_data);
  *
  * @param builder  Borrowed, only inside the capp_etcd_fn.
  * @param name     See the top of this file. Copied.
- * @param opts     The client's own options, deeply copied; NULL for the defaults. `name` is to be left
- *     NULL. Without a `log_fn` the
- *                 client logs to the application, category "etcd". Without a `loop` it shares one with the
- *                 module's other clients;
- *                 a loop of caller drive is refused.
+ * @param opts     The client's own options, deeply copied; NULL for the defaults. `name` is to be left NULL.
+ *                 Without a `log_fn` the client logs to the application, category "etcd". Without a `loop`
+ *                 it shares one with the module's other clients; a loop of caller drive is refused.
  *
  * @retval CAPP_OK
  * @retval CAPP_E_DUPLICATE         The name is taken; the first client stays as it is.
@@ -144,10 +139,9 @@ CAPP_API capp_setup *capp_etcd_builder_setup(capp_etcd_builder *builder);
 /* ---- the factory -------------------------------------------------------------------------------------- */
 
 /**
- * Named clients. The module makes one for the application and injects it; a program without the host
- * makes its own. Any number of threads may use it at the same time; none of its functions but
- * capp_etcd_factory_free()
- * invalidates a client.
+ * Named clients. The module makes one for the application and injects it; a program without the host makes
+ * its own. Any number of threads may use it at the same time; none of its functions but
+ * capp_etcd_factory_free() invalidates a client.
  */
 typedef struct capp_etcd_factory capp_etcd_factory;
 
@@ -174,9 +168,8 @@ CAPP_API CAPP_NODISCARD capp_status capp_etcd_factory_new(const capp_logger *log
 
 /**
  * Adds a client and, unless it is lazy, waits until it is connected and logged in, at most for its dial
- * timeout. Other
- * threads can use the factory meanwhile; they see the client when it is there. When this fails nothing is
- * left of it.
+ * timeout. Other threads can use the factory meanwhile; they see the client when it is there. When this
+ * fails nothing is left of it.
  *
  * @param factory      Borrowed.
  * @param name         See the top of this file. Copied.
@@ -246,8 +239,7 @@ typedef bool capp_etcd_each_fn(const char *name, etcd_client *client, void *user
 
 /**
  * Calls a function for each client, in the order of registration, under no lock. Clients that are
- * registered meanwhile
- * are visited as well.
+ * registered meanwhile are visited as well.
  * @par Threads
  * Any.
  * @since 0.1
@@ -256,9 +248,9 @@ CAPP_API void capp_etcd_factory_each(capp_etcd_factory *factory, capp_etcd_each_
 
 /**
  * Closes the factory: gives back the leases that its clients keep alive, and with them locks and
- * registrations, and then
- * closes the clients in reverse order. A failure with one does not keep the others from being closed.
- * Idempotent; a second thread waits until the first has done it. The module does this itself.
+ * registrations, and then closes the clients in reverse order. A failure with one does not keep the others
+ * from being closed. Idempotent; a second thread waits until the first has done it. The module does this
+ * itself.
  *
  * @param timeout_ms   How long servers may take over the leases, in all. Milliseconds; 0: 3,000.
  * @param[out] reterr  Set on failure only. NULL if not wanted.
