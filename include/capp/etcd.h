@@ -174,8 +174,7 @@ CAPP_API CAPP_NODISCARD capp_status capp_etcd_factory_new(const capp_logger *log
  * @param factory      Borrowed.
  * @param name         See the top of this file. Copied.
  * @param opts         As for capp_etcd_add_client(), but no environment is read, and caller drive is
- *     allowed, to a program
- *                     that uses all of the factory on the loop's thread.
+ *                     allowed, to a program that uses all of the factory on the loop's thread.
  * @param client_opts  NULL for the defaults.
  * @param[out] reterr  Set on failure only. NULL if not wanted.
  *

@@ -218,8 +218,7 @@ ETCD_API size_t etcd_client_describe(const etcd_client *client, char *dst, size_
  *
  * @param timeout_ms  0: the client's default.
  * @retval ETCD_OK, ETCD_E_UNAVAILABLE, ETCD_E_DEADLINE, ETCD_E_AUTH, ETCD_E_DENIED, ETCD_E_NO_LEADER,
- *     ETCD_E_CLOSED,
- *         ETCD_E_WOULD_DEADLOCK, ETCD_E_INVALID_ARGUMENT, ETCD_E_NO_MEMORY
+ *         ETCD_E_CLOSED, ETCD_E_WOULD_DEADLOCK, ETCD_E_INVALID_ARGUMENT, ETCD_E_NO_MEMORY
  * @par Threads Any.
  * @since 0.1
  */
