@@ -116,8 +116,6 @@ static void test_many_threads(void **state)
     struct world *world = *state;
     struct worker workers[THREADS];
 
-    if (test_caller_drive())
-        skip(); /* there the client belongs to one thread at a time */
     for (int i = 0; i < THREADS; i++) {
         workers[i] = (struct worker){.client = world->client, .number = i};
         assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
@@ -193,8 +191,6 @@ static void test_closed_while_others_call(void **state)
 {
     struct world *world = *state;
 
-    if (test_caller_drive())
-        skip();
     for (int round = 0; round < 10; round++) {
         etcd_client *client = test_client_open(etcd_server_endpoints(world->server), NULL);
         pthread_t callers[4], closers[2];
@@ -281,6 +277,13 @@ static void test_members_are_found(void **state)
     etcd_server_free(server);
 }
 
+/* Under caller drive a client belongs to one thread. */
+static const char *const need_threads[] = {
+    "test_many_threads",
+    "test_closed_while_others_call",
+    NULL,
+};
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -291,5 +294,5 @@ int main(void)
         cmocka_unit_test(test_members_are_found),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return test_run_group(tests, sizeof(tests) / sizeof(tests[0]), need_threads, set_up, tear_down);
 }

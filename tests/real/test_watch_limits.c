@@ -74,16 +74,12 @@ static void test_cancel(void **state)
 
 static void test_cancel_waits(void **state)
 {
-    if (test_caller_drive())
-        skip(); /* the client belongs to the thread that pumps */
     check(state, cancel_waits, ETCD_E_CANCELLED, false);
     check(state, cancel_waits, ETCD_E_CANCELLED, true);
 }
 
 static void test_close(void **state)
 {
-    if (test_caller_drive())
-        skip();
     check(state, close_client, ETCD_E_CLOSED, false);
     check(state, close_client, ETCD_E_CLOSED, true);
 }
@@ -105,6 +101,13 @@ static void test_time_limit(void **state)
     assert_true(test_now_ms() - before <= test_deadline_ms(BACK_MS) - test_now_ms());
 }
 
+/* Under caller drive a client belongs to one thread. */
+static const char *const need_threads[] = {
+    "test_cancel_waits",
+    "test_close",
+    NULL,
+};
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -114,5 +117,6 @@ int main(void)
         cmocka_unit_test(test_time_limit),
     };
 
-    return cmocka_run_group_tests(tests, watching_set_up, watching_tear_down);
+    return test_run_group(tests, sizeof(tests) / sizeof(tests[0]), need_threads, watching_set_up,
+                          watching_tear_down);
 }

@@ -14,12 +14,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 enum {
     ARGS_MAX = 64,
     START_TRIES = 3,
     READY_MS = 30000,
     CTL_MS = 15000,
+    STOP_MS = 5000,
     TAIL_LINES = 30,
 };
 
@@ -378,9 +380,26 @@ bool etcd_server_kill(struct etcd_server *server, size_t member)
     return true;
 }
 
+/* On a busy machine a process runs on for a while after it was sent the signal. */
+static bool wait_stopped(pid_t pid)
+{
+    int64_t deadline_ms = test_deadline_ms(STOP_MS);
+    siginfo_t info;
+
+    do {
+        info.si_pid = 0;
+        if (waitid(P_PID, (id_t)pid, &info, WSTOPPED | WNOHANG) != 0)
+            return false;
+        if (info.si_pid == pid)
+            return true;
+    } while (test_poll_again(deadline_ms));
+    fprintf(stderr, "etcd_server: process %d does not stop\n", (int)pid);
+    return false;
+}
+
 bool etcd_server_pause(struct etcd_server *server, size_t member)
 {
-    return signal_member(server, member, SIGSTOP);
+    return signal_member(server, member, SIGSTOP) && wait_stopped(server->members[member].pid);
 }
 
 bool etcd_server_resume(struct etcd_server *server, size_t member)

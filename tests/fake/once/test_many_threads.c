@@ -2,8 +2,6 @@
 /* One client, many threads, one connection. */
 #include "support/fake_client.h"
 
-#include "support/matrix.h"
-
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,10 +52,6 @@ static void test_blocking_calls(void **state)
     etcd_client *client;
 
     (void)state;
-    if (test_caller_drive()) {
-        fake_etcd_free(fake);
-        skip();
-    }
     client = test_client_open(fake_etcd_endpoint(fake), NULL);
     for (unsigned i = 0; i < THREADS; i++) {
         workers[i] = (struct worker){.client = client, .number = i};
