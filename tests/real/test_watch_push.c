@@ -65,6 +65,16 @@ static void wait_until_above(etcd_client *client, atomic_int *value, int wanted)
     assert_true(atomic_load(value) >= wanted);
 }
 
+/* The call that closed the watch has returned: nothing of ours is used any more. */
+static void wait_until_returned(etcd_client *client, struct seen *seen)
+{
+    int64_t deadline = test_deadline_ms(20000);
+
+    while ((!atomic_load(&seen->closed) || atomic_load(&seen->running)) && test_now_ms() < deadline)
+        test_pump(client, 5);
+    assert_false(atomic_load(&seen->running));
+}
+
 static etcd_watch *push(etcd_client *client, struct seen *seen)
 {
     return watch_open(client, "push",
@@ -108,7 +118,8 @@ static void test_close_inside_the_callback(void **state)
             watch_put(client, "push", "y");
         if (!atomic_load(&seen.closed))
             wait_until_above(client, &seen.batches, round);
-        test_pump(client, 20);
+        wait_until_returned(client, &seen);
+        test_pump(client, 20); /* for a call that must not come */
         assert_true(atomic_load(&seen.closed));
         assert_int_equal(atomic_load(&seen.ends), 0); /* the running call was the last */
         assert_int_equal(atomic_load(&seen.after_end), 0);
