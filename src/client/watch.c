@@ -16,9 +16,9 @@ enum {
 
 /* What the work of a watch is to do; several can be asked for before it runs. */
 enum {
-    TODO_START = 1 << 0,
-    TODO_CANCEL = 1 << 1,
-    TODO_DRAINED = 1 << 2,
+    ASKED_START = 1 << 0,
+    ASKED_CANCEL = 1 << 1,
+    ASKED_DRAINED = 1 << 2,
 };
 
 /* ---- memory ---------------------------------------------------------------------------------------- */
@@ -41,13 +41,13 @@ static void unref(struct etcd_watch *watch)
 static void run_work(struct etcd__work *work)
 {
     struct etcd_watch *watch = ETCD__CONTAINER(work, struct etcd_watch, work);
-    unsigned todo = atomic_exchange(&watch->todo, 0);
+    unsigned asked = atomic_exchange(&watch->asked, 0);
 
-    if ((todo & TODO_START) != 0)
+    if ((asked & ASKED_START) != 0)
         etcd__watch_start(watch);
-    if ((todo & TODO_DRAINED) != 0)
+    if ((asked & ASKED_DRAINED) != 0)
         etcd__watch_drained(watch);
-    if ((todo & TODO_CANCEL) != 0)
+    if ((asked & ASKED_CANCEL) != 0)
         etcd__watch_end(watch, ETCD_E_CANCELLED, NULL);
     unref(watch);
 }
@@ -55,7 +55,7 @@ static void run_work(struct etcd__work *work)
 /* Any thread. The first who asks posts the work, which holds a reference; the others find it under way. */
 static void ask_for(struct etcd_watch *watch, unsigned what)
 {
-    if (atomic_fetch_or(&watch->todo, what) != 0)
+    if (atomic_fetch_or(&watch->asked, what) != 0)
         return;
     (void)atomic_fetch_add_explicit(&watch->refs, 1, memory_order_relaxed);
     etcd__loop_post(watch->client->loop, &watch->work);
@@ -75,7 +75,7 @@ static enum etcd__watch_found take(struct etcd_watch *watch, struct etcd_events 
      * that.
      */
     if (low)
-        ask_for(watch, TODO_DRAINED);
+        ask_for(watch, ASKED_DRAINED);
     (void)pthread_mutex_unlock(&watch->queue.mutex);
     return found;
 }
@@ -197,7 +197,7 @@ static struct etcd_watch *new_watch(struct etcd_client *client, const etcd_watch
     watch->callback.run = run_callback;
     watch->work.run = run_work;
     atomic_init(&watch->refs, 1);
-    atomic_init(&watch->todo, 0);
+    atomic_init(&watch->asked, 0);
     watch->on_events = opts->on_events;
     watch->user_data = opts->user_data;
     watch->prev_kv = opts->prev_kv;
@@ -234,7 +234,7 @@ etcd_status etcd_watch_open(etcd_client *client, etcd_bytes key, const etcd_watc
     if (st != ETCD_OK)
         return st;
     *ret_watch = watch;
-    ask_for(watch, TODO_START);
+    ask_for(watch, ASKED_START);
     return ETCD_OK;
 }
 
@@ -342,7 +342,7 @@ void etcd_watch_cancel(etcd_watch *watch)
         return;
     /* The reader need not wait until the engine has time for it. */
     if (etcd__watch_queue_end(&watch->queue, ETCD_E_CANCELLED, NULL))
-        ask_for(watch, TODO_CANCEL);
+        ask_for(watch, ASKED_CANCEL);
 }
 
 static void close_in_engine(void *arg)
@@ -375,7 +375,7 @@ void etcd_watch_close(etcd_watch *watch)
     }
     if (may_close_later(watch)) {
         (void)etcd__watch_queue_end(&watch->queue, ETCD_E_CANCELLED, NULL);
-        ask_for(watch, TODO_CANCEL);
+        ask_for(watch, ASKED_CANCEL);
         unref(watch);
         return;
     }

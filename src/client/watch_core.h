@@ -39,7 +39,7 @@ struct etcd_watch {
     struct etcd__watch_queue queue;
     struct etcd__callback callback; /* push */
     struct etcd__work work;
-    atomic_uint todo; /* what the work is to do: TODO_... in watch.c */
+    atomic_uint asked; /* what the work is to do: ASKED_... in watch.c */
     atomic_int refs;
     etcd_watch_fn *on_events;
     void *user_data;
