@@ -110,7 +110,8 @@ static void describe(struct etcd__conn *conn, const char *what, int error)
         etcd__fail_memory(&conn->error);
         return;
     }
-    etcd__fail(&conn->error, ETCD_E_UNAVAILABLE, "%s %s: %s", what, conn->peer,
+    etcd__fail(&conn->error, ETCD_E_UNAVAILABLE, "%s%s %s: %s",
+               conn->state == STATE_HANDSHAKE ? "TLS handshake: " : "", what, conn->peer,
                etcd__errno_text(text, sizeof(text), error));
     conn->error.sys_errno = error;
 }
