@@ -47,6 +47,8 @@ static void on_lease_end(etcd_keepalive *keepalive, etcd_status status, const et
 static int set_up(void **state)
 {
     struct world *world = calloc(1, sizeof(*world));
+    etcd_get_result *now = NULL;
+    int64_t start;
     etcd_error err;
 
     assert_non_null(world);
@@ -58,14 +60,17 @@ static int set_up(void **state)
     });
     assert_non_null(world->server);
     world->client = test_client_open(etcd_server_endpoints(world->server), NULL);
-    ok(etcd_watch_open(world->client, etcd_cstr("n"), NULL, &world->watch, &err), &err);
+    ok(etcd_get(world->client, etcd_cstr("n"), NULL, &now, &err), &err);
+    start = etcd_get_result_header(now)->revision + 1;
+    etcd_get_result_free(now);
+    ok(etcd_watch_open(world->client, etcd_cstr("n"), ETCD_WATCH_OPTS(.start_revision = start), &world->watch,
+                       &err),
+       &err);
     ok(etcd_lease_grant(world->client, LEASE_TTL_S, NULL, &world->lease, &err), &err);
     ok(etcd_keepalive_start(world->client, world->lease,
                             ETCD_KEEPALIVE_OPTS(.on_end = on_lease_end, .user_data = world),
                             &world->keepalive, &err),
        &err);
-    /* A read of the watched key after the watch was opened, so that it has begun before the first write. */
-    test_pump(world->client, 1000);
     *state = world;
     return 0;
 }
