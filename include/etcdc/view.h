@@ -23,9 +23,11 @@ typedef struct etcd_snapshot etcd_snapshot;
 
 /**
  * Runs after the view changed: `snapshot` is the new state, `events` what led to it (NULL after the prefix
- * was loaded again). Both are borrowed until it returns. The last call has snapshot NULL and `err` set: the
- * view follows no longer (client closed, waits cancelled, access denied); etcd_view_close() makes no such
- * call. May close the view. On the loop's thread, or inside etcd_loop_process().
+ * was loaded again). Both are borrowed until it returns. The last call, which comes exactly once, has
+ * snapshot NULL and `err` set: the view follows no longer (closed, client closed, waits cancelled, access
+ * denied). May close the view; then the running call is the last, whatever it is. On the loop's thread, or
+ * inside etcd_loop_process(); the last call also inside etcd_view_close(), and must not close the view again
+ * there.
  */
 typedef void etcd_view_fn(etcd_view *view, const etcd_snapshot *snapshot, const etcd_events *events,
                           const etcd_error *err, void *user_data);
@@ -68,7 +70,8 @@ ETCD_API ETCD_NODISCARD etcd_status etcd_view_open(etcd_client *client, etcd_byt
 ETCD_API etcd_snapshot *etcd_view_snapshot(etcd_view *view);
 /**
  * Stops following and frees the view; snapshots stay valid. Waits for a running callback, unless called
- * from inside it; afterwards none runs. NULL is fine. Any thread.
+ * from inside it, and makes the last call (ETCD_E_CANCELLED) if none was made yet; afterwards none runs.
+ * NULL is fine. Any thread.
  * @since 0.1
  */
 ETCD_API void etcd_view_close(etcd_view *view);

@@ -69,12 +69,16 @@ bool etcd__gate_is_shut(struct etcd__gate *gate)
     return shut;
 }
 
-void etcd__gate_shut(struct etcd__gate *gate)
+bool etcd__gate_shut(struct etcd__gate *gate)
 {
+    bool from_inside;
+
     pthread_mutex_lock(&gate->mutex);
     gate->shut = true;
     pthread_cond_broadcast(&gate->left);
-    while (gate->occupied && !pthread_equal(gate->owner, pthread_self()))
+    from_inside = gate->occupied && pthread_equal(gate->owner, pthread_self());
+    while (gate->occupied && !from_inside)
         pthread_cond_wait(&gate->left, &gate->mutex);
     pthread_mutex_unlock(&gate->mutex);
+    return from_inside;
 }

@@ -37,7 +37,7 @@ bool etcd__gate_enter(struct etcd__gate *gate);
 void etcd__gate_leave(struct etcd__gate *gate);
 /* For who is inside and has called the user: whether the object was closed meanwhile. */
 bool etcd__gate_is_shut(struct etcd__gate *gate);
-/* Nobody enters any more; waits for who is inside, unless that is the caller. */
-void etcd__gate_shut(struct etcd__gate *gate);
+/* Nobody enters any more; waits for who is inside, unless that is the caller: then true. */
+bool etcd__gate_shut(struct etcd__gate *gate);
 
 #endif

@@ -486,7 +486,7 @@ etcd_status etcd_registration_close(etcd_registration *registration, int64_t tim
 
     if (reg == NULL)
         return ETCD_OK;
-    etcd__gate_shut(&reg->gate);
+    (void)etcd__gate_shut(&reg->gate);
     if (reg->op != NULL)
         etcd_op_cancel(reg->op); /* its callback comes, and finds the gate shut */
     etcd_op_free(reg->op);

@@ -34,6 +34,7 @@ struct etcd_view {
     etcd_watch *watch; /* while following */
     etcd_op *op;       /* while loading */
     struct etcd__load load;
+    bool finished; /* the last call was made */
 
     struct {
         pthread_mutex_t mutex;
@@ -121,6 +122,7 @@ static void finish(struct etcd_view *view, const etcd_error *err)
     etcd_error shown = *err;
 
     etcd__load_deinit(&view->load);
+    view->finished = true;
     if (view->on_change == NULL)
         return;
     name_view(view, &shown);
@@ -397,15 +399,27 @@ etcd_snapshot *etcd_view_snapshot(etcd_view *view)
     return snapshot;
 }
 
-void etcd_view_close(etcd_view *view)
+/* Stops what would call back; afterwards the view is the caller's alone. */
+static void stop(struct etcd_view *view)
 {
-    if (view == NULL)
-        return;
-    etcd__gate_shut(&view->gate);
     if (view->op != NULL)
         etcd_op_cancel(view->op); /* its callback comes, and finds the gate shut */
     etcd_op_free(view->op);
     view->op = NULL;
     stop_watch(view);
+}
+
+void etcd_view_close(etcd_view *view)
+{
+    etcd_error err;
+
+    if (view == NULL)
+        return;
+    bool from_inside = etcd__gate_shut(&view->gate);
+    stop(view);
+    if (!from_inside && !view->finished) {
+        etcd__fail(&err, ETCD_E_CANCELLED, "it was closed");
+        finish(view, &err);
+    }
     view_unref(view);
 }

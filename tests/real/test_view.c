@@ -153,7 +153,7 @@ static void loads_and_follows(void **state)
     assert_int_equal(etcd_snapshot_count(held), 2);
     assert_string_equal((const char *)etcd_snapshot_find(held, etcd_cstr("cfg/a"))->value.data, "2");
     etcd_view_close(view);
-    assert_int_equal(atomic_load(&news.ends), 0);
+    assert_int_equal(atomic_load(&news.ends), 1);
     assert_string_equal((const char *)etcd_snapshot_find(held, etcd_cstr("cfg/b"))->value.data, "1");
     etcd_snapshot_free(held);
     delete_all(&real, "cf");
@@ -462,7 +462,7 @@ static void can_be_closed_from_its_callback(void **state)
     real_close(&real);
 }
 
-static void close_races_with_changes(void **state)
+static void close_races_with_changes_and_ends(void **state)
 {
     struct real real = open_real();
 
@@ -478,8 +478,16 @@ static void close_races_with_changes(void **state)
         if (i % 2 == 0)
             (void)!etcd_op_wait(op, 5000, NULL);
         real_idle(&real, i % 5);
+        if (i % 3 == 0) /* an end that is on its way must be told too, once */
+            etcd_client_cancel_waits(real.client);
         etcd_view_close(view);
+        assert_int_equal(atomic_load(&news.ends), 1);
+        assert_int_equal(news.status, ETCD_E_CANCELLED);
         etcd_op_free(op);
+        if (i % 3 == 0) {
+            real_close(&real);
+            real = open_real();
+        }
     }
     delete_all(&real, "race/");
     real_close(&real);
@@ -610,7 +618,7 @@ int main(void)
         cmocka_unit_test(large_prefixes_come_in_pages),
         cmocka_unit_test(ends_are_told_once),
         cmocka_unit_test(can_be_closed_from_its_callback),
-        cmocka_unit_test(close_races_with_changes),
+        cmocka_unit_test(close_races_with_changes_and_ends),
         cmocka_unit_test(loads_again_after_compaction),
         cmocka_unit_test(survives_a_restart),
         cmocka_unit_test(shows_the_cluster_that_answers), /* last: it empties the server */

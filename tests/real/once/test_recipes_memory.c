@@ -89,8 +89,10 @@ static etcd_status follow(struct real *real, etcd_error *err)
                   NULL, err);
     if (st == ETCD_OK)
         assert_true(real_wait(real, change_came, &change, 5000));
+    if (st == ETCD_OK)
+        st = change.ended;
     etcd_view_close(view);
-    return st != ETCD_OK ? st : change.ended;
+    return st;
 }
 
 /* Not real_open(): what it prints and allocates would be in the way. */
