@@ -40,6 +40,36 @@ typedef struct etcd_tls_opts {
 #define ETCD_TLS_OPTS(...) (&(const etcd_tls_opts){.size = sizeof(etcd_tls_opts), __VA_ARGS__})
 #endif
 
+/** Which of several members that are connected a call goes to. */
+typedef enum etcd_prefer {
+    ETCD_PREFER_NONE = 0, /**< All in turn. */
+    /**
+     * What needs the leader anyway - writes and linearizable reads - goes to it. While it is not known,
+     * or may not be asked for (etcd_member_status() forbidden), all in turn.
+     */
+    ETCD_PREFER_LEADER = 1,
+    /** Serializable reads go to the member that answers fastest; all other calls in turn. */
+    ETCD_PREFER_NEAREST = 2,
+    ETCD_PREFER_FORCE_INT32 = 0x7fffffff
+} etcd_prefer;
+
+/** Whether calls can be made at once. */
+typedef enum etcd_client_state {
+    ETCD_CLIENT_IDLE = 0,       /**< Nothing has asked for a connection yet. */
+    ETCD_CLIENT_CONNECTING = 1, /**< Not connected; being tried. */
+    ETCD_CLIENT_READY = 2,      /**< At least one endpoint is connected. */
+    ETCD_CLIENT_CLOSED = 3,
+    ETCD_CLIENT_STATE_FORCE_INT32 = 0x7fffffff
+} etcd_client_state;
+
+/**
+ * Tells that the state changed; each change once, in order; ETCD_CLIENT_CLOSED is the last call. `err`, for
+ * CONNECTING after READY, is why the last connection was lost; else NULL. Borrowed. Runs on the loop's
+ * thread, or inside etcd_loop_process(). Must not free the client.
+ */
+typedef void etcd_state_fn(etcd_client *client, etcd_client_state state, const etcd_error *err,
+                           void *user_data);
+
 /** Options of a client. Zero means default; all strings are copied. */
 typedef struct etcd_client_opts {
     size_t size; /**< sizeof this struct; set by ETCD_CLIENT_OPTS. */
@@ -82,6 +112,25 @@ typedef struct etcd_client_opts {
     etcd_log_level log_level; /**< Lines below it are dropped; 0: INFO. */
     /** Calls that may be under way at once; one more is refused with ETCD_E_BUSY. 0: 100,000. */
     uint32_t max_outstanding;
+    /** Watches above this number are told of in one log line (WARN). 0: 10,000. */
+    uint32_t warn_watches;
+    /** Bytes of the requests under way; a call beyond is refused with ETCD_E_BUSY. 0: 256 MiB. */
+    size_t max_outstanding_bytes;
+    /**
+     * A domain whose SRV records name the endpoints: `_etcd-client-ssl._tcp` (https) and
+     * `_etcd-client._tcp` (http), both as far as they exist. Instead of `endpoints`. Looked up at the first
+     * connection and again whenever no endpoint can be reached.
+     */
+    const char *discovery_srv;
+    const char *discovery_srv_name; /**< Added to the service: `_etcd-client-ssl-NAME._tcp`. NULL: none. */
+    /** A token that was issued elsewhere (JWT), instead of username and password. Never renewed. */
+    etcd_secret token;
+    etcd_state_fn *on_state; /**< NULL: not wanted. */
+    void *state_user_data;
+    etcd_prefer prefer;
+    /** Calls, watches and keep-alives are refused by a member that has no leader, instead of waiting. */
+    bool require_leader;
+    uint8_t pad_[3]; /**< Zero. */
 } etcd_client_opts;
 
 /* clang-format off */
@@ -89,7 +138,8 @@ typedef struct etcd_client_opts {
 #define ETCD_CLIENT_OPTS_INIT                                                                              \
     {                                                                                                      \
         sizeof(etcd_client_opts), NULL, NULL, 0, 0, NULL, {NULL, ETCD_SECRET_KIND_NONE, 0}, 0, 0, 0, 0, 0, \
-            NULL, NULL, NULL, NULL, ETCD_LOG_DEFAULT, 0                                                    \
+            NULL, NULL, NULL, NULL, ETCD_LOG_DEFAULT, 0, 0, 0, NULL, NULL,                                 \
+            {NULL, ETCD_SECRET_KIND_NONE, 0}, NULL, NULL, ETCD_PREFER_NONE, false, {0}                     \
     }
 /* clang-format on */
 #ifndef __cplusplus

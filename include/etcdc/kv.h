@@ -37,12 +37,17 @@ typedef struct etcd_put_opts {
     bool ignore_value;
     bool ignore_lease; /**< Keep the stored lease, change only the value; no lease_id. The key must exist. */
     bool fail_fast;    /**< Do not wait for a connection. */
-    uint8_t pad_[4];   /**< Zero. */
+    /**
+     * Doing it twice is as good as doing it once: repeat it, like a read, where it may have been applied
+     * already. Only for a key that nobody else writes: a repetition may undo another's later write.
+     */
+    bool idempotent;
+    uint8_t pad_[3]; /**< Zero. */
 } etcd_put_opts;
 
 /* clang-format off */
 /** Initialises the struct with its defaults, in C and C++. */
-#define ETCD_PUT_OPTS_INIT {sizeof(etcd_put_opts), 0, 0, false, false, false, false, {0}}
+#define ETCD_PUT_OPTS_INIT {sizeof(etcd_put_opts), 0, 0, false, false, false, false, false, {0}}
 /* clang-format on */
 #ifndef __cplusplus
 /** Options in place: `ETCD_PUT_OPTS(.lease_id = id)`. */
@@ -206,12 +211,13 @@ typedef struct etcd_delete_opts {
     bool from_key;        /**< All keys from `key` on; an empty key means all keys. */
     bool prev_kv;         /**< Return the deleted pairs. */
     bool fail_fast;       /**< Do not wait for a connection. */
-    uint8_t pad_[4];      /**< Zero. */
+    bool idempotent;      /**< As in etcd_put_opts; the count is then that of the last attempt. */
+    uint8_t pad_[3];      /**< Zero. */
 } etcd_delete_opts;
 
 /* clang-format off */
 /** Initialises the struct with its defaults, in C and C++. */
-#define ETCD_DELETE_OPTS_INIT {sizeof(etcd_delete_opts), 0, {NULL, 0}, false, false, false, false, {0}}
+#define ETCD_DELETE_OPTS_INIT {sizeof(etcd_delete_opts), 0, {NULL, 0}, false, false, false, false, false, {0}}
 /* clang-format on */
 #ifndef __cplusplus
 /** Options in place: `ETCD_DELETE_OPTS(.prefix = true)`. */

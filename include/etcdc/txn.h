@@ -61,12 +61,13 @@ typedef struct etcd_txn_opts {
     int64_t timeout_ms; /**< 0: the client's default; ETCD_TIMEOUT_NONE: no limit. */
     bool fail_fast;     /**< Do not wait for a connection. */
     bool in_wait;       /**< Part of a wait: etcd_client_cancel_waits() ends the call too. */
-    uint8_t pad_[6];    /**< Zero. */
+    bool idempotent;    /**< As in etcd_put_opts: repeat it where it may have been applied already. */
+    uint8_t pad_[5];    /**< Zero. */
 } etcd_txn_opts;
 
 /* clang-format off */
 /** Initialises the struct with its defaults, in C and C++. */
-#define ETCD_TXN_OPTS_INIT {sizeof(etcd_txn_opts), 0, false, false, {0}}
+#define ETCD_TXN_OPTS_INIT {sizeof(etcd_txn_opts), 0, false, false, false, {0}}
 /* clang-format on */
 #ifndef __cplusplus
 /** Options in place: `ETCD_TXN_OPTS(.timeout_ms = 2000)`. */
