@@ -2,9 +2,9 @@
 #include "client/options.h"
 
 #include "base/str.h"
+#include "client/secret_source.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -171,62 +171,11 @@ static etcd_status take_tls(const etcd_client_opts *opts, struct etcd__client_co
 
 /* ---- credentials ----------------------------------------------------------------------------------- */
 
-static etcd_status read_env(const char *name, struct etcd__secret *ret_secret, etcd_error *reterr)
-{
-    const char *value = getenv(name);
-
-    if (value == NULL)
-        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "password: the environment variable %s is not set",
-                          name);
-    return etcd__secret_set(ret_secret, value, strlen(value)) ? ETCD_OK : etcd__fail_memory(reterr);
-}
-
-static etcd_status read_file(const char *path, struct etcd__secret *ret_secret, etcd_error *reterr)
-{
-    int err = etcd__secret_read_file(ret_secret, path);
-
-    if (err == 0)
-        return ETCD_OK;
-    (void)etcd__fail(reterr, ETCD_E_IO, "password: cannot read %s: %s", path, strerror(-err));
-    if (reterr != NULL)
-        reterr->sys_errno = -err;
-    return ETCD_E_IO;
-}
-
-static etcd_status read_source(const struct etcd__client_config *config, struct etcd__secret *ret_password,
-                               etcd_error *reterr)
-{
-    const struct etcd__secret *ref = &config->password;
-
-    switch (config->password_kind) {
-    case ETCD_SECRET_KIND_TEXT:
-        return etcd__secret_set(ret_password, ref->data, ref->len) ? ETCD_OK : etcd__fail_memory(reterr);
-    case ETCD_SECRET_KIND_ENV:
-        return read_env(ref->data, ret_password, reterr);
-    default:
-        return read_file(ref->data, ret_password, reterr);
-    }
-}
-
 etcd_status etcd__config_password(const struct etcd__client_config *config, struct etcd__secret *ret_password,
                                   etcd_error *reterr)
 {
-    static const char *const sources[] = {
-        [ETCD_SECRET_KIND_TEXT] = "the text",
-        [ETCD_SECRET_KIND_ENV] = "the environment variable ",
-        [ETCD_SECRET_KIND_FILE] = "the file ",
-    };
-    etcd_status st = read_source(config, ret_password, reterr);
-
-    if (st != ETCD_OK)
-        return st;
-    if (ret_password->len == 0 || memchr(ret_password->data, 0, ret_password->len) != NULL) {
-        st = etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "password: %s%s %s", sources[config->password_kind],
-                        config->password_kind == ETCD_SECRET_KIND_TEXT ? "" : config->password.data,
-                        ret_password->len == 0 ? "is empty" : "has a zero byte in it");
-        etcd__secret_clear(ret_password);
-    }
-    return st;
+    return etcd__secret_load("password", etcd_secret_of(config->password_kind, config->password.data),
+                             ret_password, reterr);
 }
 
 static etcd_status take_credentials(const etcd_client_opts *opts, struct etcd__client_config *config,
@@ -237,25 +186,21 @@ static etcd_status take_credentials(const etcd_client_opts *opts, struct etcd__c
     struct etcd__secret probe = {0};
     etcd_status st;
 
-    if ((unsigned)opts->password.kind > ETCD_SECRET_KIND_FILE)
-        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "password: its kind is %d",
-                          (int)opts->password.kind);
     if (user != password)
         return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "%s is set without %s",
                           user ? "username" : "password", user ? "password" : "username");
     if (!user)
         return ETCD_OK;
-    if (opts->password.ref == NULL)
-        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "password: its source is NULL");
-    st = copy_text(opts->username, &config->username, reterr);
+    st = etcd__secret_load("password", opts->password, &probe, reterr);
+    etcd__secret_clear(&probe);
+    if (st == ETCD_OK)
+        st = copy_text(opts->username, &config->username, reterr);
     if (st != ETCD_OK)
         return st;
     config->password_kind = opts->password.kind;
     if (!etcd__secret_set(&config->password, opts->password.ref, strlen(opts->password.ref)))
         return etcd__fail_memory(reterr);
-    st = etcd__config_password(config, &probe, reterr);
-    etcd__secret_clear(&probe);
-    return st;
+    return ETCD_OK;
 }
 
 /* ---- all of it ------------------------------------------------------------------------------------- */
