@@ -42,6 +42,7 @@ struct etcd__rpc {
     struct etcd__timer deadline;
     struct etcd__timer step; /* a pause, or the time to try elsewhere as well */
     struct etcd__auth_waiter login;
+    struct etcd__endpoint *only; /* NULL: any endpoint */
     const struct etcd__subchannel *avoid;
     unsigned attempts, logins;
     bool maybe_sent; /* some attempt may have been seen by a server */
@@ -66,6 +67,9 @@ static void destroy(struct etcd_op *op)
     struct etcd__rpc *rpc = ETCD__CONTAINER(op, struct etcd__rpc, op);
     struct etcd_client *client = rpc->client;
 
+    if (rpc->only != NULL)
+        etcd__endpoint_deinit(rpc->only);
+    etcd__free(rpc->only);
     etcd__free(rpc->second);
     etcd__free(rpc->request);
     etcd__free(rpc);
@@ -140,11 +144,25 @@ static void on_cancel(struct etcd_op *op)
     give_up(ETCD__CONTAINER(op, struct etcd__rpc, op), ETCD_E_CANCELLED, "cancelled");
 }
 
+static bool connected(const struct etcd__rpc *rpc)
+{
+    const struct etcd__subchannel *target = rpc->first.call.target;
+
+    return target != NULL ? etcd__subchannel_ready(target) : etcd__channel_connected(rpc->client->channel);
+}
+
+/* Why there is no connection. */
+static const etcd_error *obstacle(const struct etcd__rpc *rpc)
+{
+    const struct etcd__subchannel *target = rpc->first.call.target;
+
+    return target != NULL ? etcd__subchannel_error(target) : etcd__channel_last_error(rpc->client->channel);
+}
+
 static bool reached_a_server(struct etcd__rpc *rpc)
 {
     return rpc->maybe_sent || rpc->first.call.sent_ms != 0 ||
-           (rpc->second != NULL && rpc->second->call.sent_ms != 0) ||
-           etcd__channel_connected(rpc->client->channel);
+           (rpc->second != NULL && rpc->second->call.sent_ms != 0) || connected(rpc);
 }
 
 /* What was waited for in vain, a server being connected. */
@@ -166,7 +184,7 @@ static void describe_silence(const struct etcd__rpc *rpc, char *reason, size_t s
 static void on_deadline(struct etcd__timer *timer)
 {
     struct etcd__rpc *rpc = ETCD__CONTAINER(timer, struct etcd__rpc, deadline);
-    const etcd_error *last = etcd__channel_last_error(rpc->client->channel);
+    const etcd_error *last = obstacle(rpc);
     char reason[ETCD_ERROR_MESSAGE_SIZE];
 
     if (reached_a_server(rpc)) {
@@ -224,7 +242,8 @@ static int64_t pause_ms(struct etcd__rpc *rpc)
 {
     int64_t pause = PAUSE_FIRST_MS;
 
-    if (rpc->attempts == 1 && rpc->avoid != NULL && etcd__channel_has_other(rpc->client->channel, rpc->avoid))
+    if (rpc->attempts == 1 && rpc->only == NULL && rpc->avoid != NULL &&
+        etcd__channel_has_other(rpc->client->channel, rpc->avoid))
         return 0;
     for (unsigned i = 1; i < rpc->attempts && pause < PAUSE_MAX_MS; i++)
         pause = pause * 8 / 5;
@@ -326,6 +345,7 @@ static void start_attempt(struct etcd__rpc *rpc, struct attempt *attempt)
         .max_recv = rpc->client->config.max_recv_bytes,
         .fail_fast = rpc->fail_fast,
         .avoid = rpc->avoid,
+        .only = rpc->only,
     };
 
     attempt->rpc = rpc;
@@ -394,7 +414,7 @@ static void proceed(struct etcd__rpc *rpc)
         return;
     }
     start_attempt(rpc, &rpc->first);
-    if (rpc->kind->repeatable)
+    if (rpc->kind->repeatable && rpc->only == NULL)
         etcd__timer_arm(reactor_of(rpc), &rpc->step, reactor_of(rpc)->now_ms + HEDGE_MS);
 }
 
@@ -446,6 +466,21 @@ static etcd_status deadline_of(const struct etcd_client *client, int64_t timeout
     return ETCD_OK;
 }
 
+static etcd_status bind_to(struct etcd__rpc *rpc, const char *endpoint, etcd_error *reterr)
+{
+    etcd_status st;
+
+    if (endpoint == NULL)
+        return ETCD_OK;
+    rpc->only = ETCD__NEW(struct etcd__endpoint);
+    if (rpc->only == NULL)
+        return etcd__fail_memory(reterr);
+    st = etcd__endpoint_parse(endpoint, rpc->only, reterr);
+    if (st != ETCD_OK)
+        etcd__error_prefix(reterr, "%s", rpc->kind->method.name);
+    return st;
+}
+
 static bool count(struct etcd__rpc *rpc)
 {
     atomic_uint *outstanding = &rpc->client->outstanding;
@@ -482,6 +517,8 @@ static etcd_status new_rpc(struct etcd_client *client, const struct etcd__rpc_ki
     rpc->op.on_cancel = on_cancel;
     rpc->op.free_result = kind->free_result;
     st = deadline_of(client, options->timeout_ms, &rpc->deadline_ms, reterr);
+    if (st == ETCD_OK)
+        st = bind_to(rpc, options->endpoint, reterr);
     if (st == ETCD_OK)
         st = encode(rpc, request, reterr);
     if (st != ETCD_OK) {

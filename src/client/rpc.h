@@ -6,8 +6,8 @@
  *
  * Repeatable calls are tried again after any passing failure, on another endpoint if there is one; a
  * repeatable call that stays unanswered for about 1 s is tried on another endpoint as well, and the first
- * answer counts. Others are tried again only when they provably were not processed. The engine keeps one
- * deadline for all of it.
+ * answer counts. A call that is bound to one endpoint is tried there alone. Others are tried again only when
+ * they provably were not processed. The engine keeps one deadline for all of it.
  */
 #ifndef ETCD__CLIENT_RPC_H
 #define ETCD__CLIENT_RPC_H
@@ -38,7 +38,8 @@ struct etcd__rpc_kind {
 
 /* How a call is to be made; the user's time limit and fail_fast are in it too. */
 struct etcd__rpc_options {
-    int64_t timeout_ms; /* as the user gave it: 0, ETCD_TIMEOUT_NONE or milliseconds */
+    int64_t timeout_ms;   /* as the user gave it: 0, ETCD_TIMEOUT_NONE or milliseconds */
+    const char *endpoint; /* as the user gave it: the only one to ask; NULL: any */
     bool fail_fast;
     bool in_wait;        /* ends with cancelled waits */
     bool blocking;       /* etcd__rpc_finish() follows at once */

@@ -43,6 +43,7 @@ static void leave(struct etcd__call *call)
     if (transport != NULL)
         etcd__transport_detach(transport, call);
     etcd__node_unlink(&call->waiting);
+    etcd__channel_unbind(call);
     etcd__task_cancel(&call->failed);
     etcd__deframer_deinit(&call->deframer);
     if (call->gone != NULL)
@@ -429,7 +430,7 @@ void etcd__call_start(struct etcd__call *call, struct etcd__channel *channel,
     call->stream.written = false;
     call->config = *config;
     call->channel = channel;
-    call->subchannel = NULL;
+    call->subchannel = call->target = NULL;
     call->half_closed = call->recv_paused = false;
     call->got_headers = call->got_status = call->got_message = call->is_grpc = false;
     call->http_status = 0;

@@ -13,6 +13,7 @@
 #include "h2/h2.h"
 
 struct etcd__channel;
+struct etcd__endpoint;
 struct etcd__subchannel;
 struct etcd__transport;
 struct etcd__call;
@@ -66,6 +67,11 @@ struct etcd__call_config {
     bool fail_fast;                       /* end when every endpoint has failed, do not wait for one */
     bool no_token;                        /* the login itself */
     const struct etcd__subchannel *avoid; /* pick another one if any is ready; NULL: no wish */
+    /*
+     * Bound to this endpoint, in the channel's list or not; borrowed while the call is alive. NULL: any of
+     * the list.
+     */
+    const struct etcd__endpoint *only;
 };
 
 enum etcd__call_state {
@@ -84,8 +90,9 @@ struct etcd__call {
      * While active, and in on_end the one it ran on; NULL: none was reached. Later only good for comparing.
      */
     struct etcd__subchannel *subchannel;
+    struct etcd__subchannel *target; /* while alive: the one it is bound to; NULL: any */
     enum etcd__call_state state;
-    struct etcd__node waiting;  /* channel's queue, or its list of ending calls */
+    struct etcd__node waiting;  /* channel's or target's queue, or the list of ending calls */
     struct etcd__node active;   /* transport's list */
     struct etcd__list outgoing; /* of struct etcd__outgoing */
     bool half_closed;           /* nothing more will be sent */

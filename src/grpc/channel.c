@@ -11,10 +11,11 @@ struct etcd__channel {
     struct etcd__subchannel **subchannels;
     size_t count;
     size_t next;                   /* where the round robin goes on */
-    struct etcd__list retired;     /* subchannels that left the list and still have connections */
+    struct etcd__list own;         /* subchannels that were made for bound calls */
+    struct etcd__list retired;     /* subchannels of either kind that are left and still have connections */
     struct etcd__list waiting;     /* calls without a connection, the oldest first */
     struct etcd__list ending;      /* calls whose end comes from a task */
-    struct etcd__task reap;        /* frees retired subchannels */
+    struct etcd__task reap;        /* retires and frees what nobody uses */
     struct etcd__tls *default_tls; /* for https endpoints when the client has no TLS options */
     char *token;
     etcd_error last_error;
@@ -61,10 +62,17 @@ static struct etcd__subchannel *pick(struct etcd__channel *channel, const struct
     return best;
 }
 
+static struct etcd__subchannel *pick_for(struct etcd__channel *channel, const struct etcd__call *call)
+{
+    if (call->target == NULL)
+        return pick(channel, call->config.avoid);
+    return etcd__subchannel_ready(call->target) ? call->target : NULL;
+}
+
 /* Whether the call found a connection; it may also be ending then. */
 static bool open_call(struct etcd__channel *channel, struct etcd__call *call)
 {
-    struct etcd__subchannel *subchannel = pick(channel, call->config.avoid);
+    struct etcd__subchannel *subchannel = pick_for(channel, call);
     const char *token = channel->token != NULL ? channel->token : "";
 
     if (subchannel == NULL)
@@ -90,8 +98,12 @@ static bool open_call(struct etcd__channel *channel, struct etcd__call *call)
 
 static void fail_fast(struct etcd__channel *channel, struct etcd__call *call)
 {
-    const char *message = channel->count == 0 ? "the client has no endpoints" : channel->last_error.message;
+    const char *message = channel->last_error.message;
 
+    if (call->target != NULL)
+        message = call->target->error.message;
+    else if (channel->count == 0)
+        message = "the client has no endpoints";
     etcd__call_end_later(call, ETCD__GRPC_UNAVAILABLE, message);
 }
 
@@ -100,23 +112,38 @@ static bool hopeless(const struct etcd__channel *channel)
     return channel->count == 0 || etcd__channel_all_failed(channel);
 }
 
+static bool hopeless_for(const struct etcd__channel *channel, const struct etcd__call *call)
+{
+    return call->target == NULL ? hopeless(channel) : call->target->error.status != ETCD_OK;
+}
+
 static void wait_for_connection(struct etcd__channel *channel, struct etcd__call *call)
 {
     bool first = etcd__list_empty(&channel->waiting);
 
     call->state = ETCD__CALL_WAITING;
+    if (call->target != NULL) {
+        etcd__list_push(&call->target->waiting, &call->waiting);
+        etcd__subchannel_hasten(call->target);
+        return;
+    }
     etcd__list_push(&channel->waiting, &call->waiting);
     for (size_t i = 0; first && i < channel->count; i++)
         etcd__subchannel_hasten(channel->subchannels[i]);
 }
 
+static bool bind_call(struct etcd__channel *channel, struct etcd__call *call);
+
 void etcd__channel_start_call(struct etcd__channel *channel, struct etcd__call *call)
 {
     assert(!channel->closing);
-    etcd__channel_connect(channel);
+    if (call->config.only == NULL)
+        etcd__channel_connect(channel);
+    else if (!bind_call(channel, call))
+        return;
     if (open_call(channel, call))
         return;
-    if (call->config.fail_fast && hopeless(channel))
+    if (call->config.fail_fast && hopeless_for(channel, call))
         fail_fast(channel, call);
     else
         wait_for_connection(channel, call);
@@ -129,25 +156,25 @@ void etcd__channel_post_end(struct etcd__channel *channel, struct etcd__call *ca
 }
 
 /* Nothing here calls an owner: failures come from tasks. So the queue changes by our hand only. */
-static void open_waiting(struct etcd__channel *channel)
+static void open_waiting(struct etcd__channel *channel, struct etcd__list *waiting)
 {
     struct etcd__node *node;
 
-    while ((node = etcd__list_pop(&channel->waiting)) != NULL) {
+    while ((node = etcd__list_pop(waiting)) != NULL) {
         struct etcd__call *call = waiting_call(node);
 
         call->state = ETCD__CALL_IDLE;
         if (!open_call(channel, call)) {
             call->state = ETCD__CALL_WAITING;
-            etcd__list_push_front(&channel->waiting, node);
+            etcd__list_push_front(waiting, node);
             return;
         }
     }
 }
 
-static void fail_waiting(struct etcd__channel *channel)
+static void fail_waiting(struct etcd__channel *channel, struct etcd__list *waiting)
 {
-    ETCD__LIST_FOREACH_SAFE(node, &channel->waiting)
+    ETCD__LIST_FOREACH_SAFE(node, waiting)
     {
         struct etcd__call *call = waiting_call(node);
 
@@ -160,9 +187,13 @@ static void fail_waiting(struct etcd__channel *channel)
 
 static void on_ready(struct etcd__channel *channel, struct etcd__subchannel *subchannel)
 {
+    subchannel->error.status = ETCD_OK;
+    open_waiting(channel, &subchannel->waiting);
+    if (subchannel->own)
+        return;
     for (size_t i = 0; i < channel->count; i++)
         channel->subchannels[i]->failed = false;
-    open_waiting(channel);
+    open_waiting(channel, &channel->waiting);
     if (channel->config.on_endpoint != NULL)
         channel->config.on_endpoint(channel->config.user, &subchannel->endpoint, NULL);
 }
@@ -170,10 +201,14 @@ static void on_ready(struct etcd__channel *channel, struct etcd__subchannel *sub
 static void on_failed(struct etcd__channel *channel, struct etcd__subchannel *subchannel,
                       const etcd_error *err)
 {
+    subchannel->error = *err;
+    fail_waiting(channel, &subchannel->waiting);
+    if (subchannel->own)
+        return;
     channel->last_error = *err;
     subchannel->failed = true;
     if (etcd__channel_all_failed(channel))
-        fail_waiting(channel);
+        fail_waiting(channel, &channel->waiting);
     if (channel->config.on_endpoint != NULL)
         channel->config.on_endpoint(channel->config.user, &subchannel->endpoint, err);
 }
@@ -198,6 +233,13 @@ static const struct etcd__subchannel_events subchannel_events = {
     .calls_wait = calls_wait,
 };
 
+static void retire(struct etcd__channel *channel, struct etcd__subchannel *subchannel)
+{
+    etcd__node_unlink(&subchannel->node);
+    etcd__list_push(&channel->retired, &subchannel->node);
+    etcd__subchannel_retire(subchannel);
+}
+
 static void run_reap(struct etcd__task *task)
 {
     struct etcd__channel *channel = ETCD__CONTAINER(task, struct etcd__channel, reap);
@@ -208,6 +250,13 @@ static void run_reap(struct etcd__task *task)
 
         if (etcd__list_empty(&subchannel->transports))
             etcd__subchannel_free(subchannel);
+    }
+    ETCD__LIST_FOREACH_SAFE(own, &channel->own)
+    {
+        struct etcd__subchannel *subchannel = ETCD__CONTAINER(own, struct etcd__subchannel, node);
+
+        if (subchannel->bound_calls == 0)
+            retire(channel, subchannel);
     }
 }
 
@@ -222,6 +271,7 @@ etcd_status etcd__channel_new(const struct etcd__channel_config *config, struct 
         return etcd__fail_memory(reterr);
     channel->config = *config;
     channel->reap.run = run_reap;
+    etcd__list_init(&channel->own);
     etcd__list_init(&channel->retired);
     etcd__list_init(&channel->waiting);
     etcd__list_init(&channel->ending);
@@ -235,6 +285,12 @@ static void end_all(struct etcd__list *calls)
 
     while ((node = etcd__list_first(calls)) != NULL)
         etcd__call_end_now(waiting_call(node), ETCD__GRPC_CANCELLED, "the client was closed");
+}
+
+static void free_subchannel(struct etcd__subchannel *subchannel)
+{
+    end_all(&subchannel->waiting);
+    etcd__subchannel_free(subchannel);
 }
 
 static void wipe_token(struct etcd__channel *channel)
@@ -256,9 +312,11 @@ void etcd__channel_free(struct etcd__channel *channel)
     end_all(&channel->waiting);
     end_all(&channel->ending);
     for (size_t i = 0; i < channel->count; i++)
-        etcd__subchannel_free(channel->subchannels[i]);
+        free_subchannel(channel->subchannels[i]);
+    while ((node = etcd__list_first(&channel->own)) != NULL)
+        free_subchannel(ETCD__CONTAINER(node, struct etcd__subchannel, node));
     while ((node = etcd__list_first(&channel->retired)) != NULL)
-        etcd__subchannel_free(ETCD__CONTAINER(node, struct etcd__subchannel, node));
+        free_subchannel(ETCD__CONTAINER(node, struct etcd__subchannel, node));
     assert(etcd__list_empty(&channel->waiting) && etcd__list_empty(&channel->ending));
     etcd__task_cancel(&channel->reap);
     etcd__tls_unref(channel->default_tls);
@@ -359,6 +417,16 @@ static bool same_list(const struct etcd__channel *channel, struct etcd__subchann
     return true;
 }
 
+/* Tried again, they get a connection that is made for them. */
+static void end_bound_waiting(struct etcd__subchannel *subchannel)
+{
+    ETCD__LIST_FOREACH_SAFE(node, &subchannel->waiting)
+    {
+        etcd__call_end_later(waiting_call(node), ETCD__GRPC_UNAVAILABLE,
+                             "the endpoint was removed from the list");
+    }
+}
+
 /* Takes the new list over and retires what is not in it. */
 static void swap_list(struct etcd__channel *channel, struct etcd__subchannel **list, size_t count)
 {
@@ -371,8 +439,8 @@ static void swap_list(struct etcd__channel *channel, struct etcd__subchannel **l
     for (size_t i = 0; i < old_count; i++) {
         if (contains(list, count, old[i]))
             continue;
-        etcd__list_push(&channel->retired, &old[i]->node);
-        etcd__subchannel_retire(old[i]);
+        end_bound_waiting(old[i]);
+        retire(channel, old[i]);
     }
     etcd__free(old);
 }
@@ -397,8 +465,75 @@ etcd_status etcd__channel_set_endpoints(struct etcd__channel *channel, const str
         for (size_t i = 0; i < channel->count; i++)
             etcd__subchannel_connect(channel->subchannels[i]);
     if (hopeless(channel))
-        fail_waiting(channel);
+        fail_waiting(channel, &channel->waiting);
     return ETCD_OK;
+}
+
+/* --- Calls that are bound to one endpoint --- */
+
+static struct etcd__subchannel *find_own(const struct etcd__channel *channel,
+                                         const struct etcd__endpoint *endpoint)
+{
+    ETCD__LIST_FOREACH(node, &channel->own)
+    {
+        struct etcd__subchannel *subchannel = ETCD__CONTAINER(node, struct etcd__subchannel, node);
+
+        if (etcd__endpoint_equal(&subchannel->endpoint, endpoint))
+            return subchannel;
+    }
+    return NULL;
+}
+
+static etcd_status make_own(struct etcd__channel *channel, const struct etcd__endpoint *endpoint,
+                            struct etcd__subchannel **ret_subchannel, etcd_error *reterr)
+{
+    struct etcd__tls *tls = NULL;
+    struct etcd__subchannel *subchannel;
+    etcd_status status = choose_tls(channel, endpoint, &tls, reterr);
+
+    if (status != ETCD_OK)
+        return status;
+    subchannel = etcd__subchannel_new(channel, &channel->config, endpoint, tls, &subchannel_events);
+    if (subchannel == NULL)
+        return etcd__fail_memory(reterr);
+    subchannel->own = true;
+    etcd__list_push(&channel->own, &subchannel->node);
+    *ret_subchannel = subchannel;
+    return ETCD_OK;
+}
+
+/* Finds or makes the call's endpoint and connects it. False: the call is ending. */
+static bool bind_call(struct etcd__channel *channel, struct etcd__call *call)
+{
+    struct etcd__subchannel *target = find(channel->subchannels, channel->count, call->config.only);
+    etcd_status status = ETCD_OK;
+
+    if (target == NULL)
+        target = find_own(channel, call->config.only);
+    if (target == NULL)
+        status = make_own(channel, call->config.only, &target, &channel->last_error);
+    if (status == ETCD_E_NO_MEMORY)
+        etcd__call_end_later_no_memory(call);
+    else if (status != ETCD_OK)
+        etcd__call_end_later(call, ETCD__GRPC_UNAVAILABLE, channel->last_error.message);
+    if (status != ETCD_OK)
+        return false;
+    call->target = target;
+    target->bound_calls++;
+    etcd__subchannel_connect(target);
+    return true;
+}
+
+void etcd__channel_unbind(struct etcd__call *call)
+{
+    struct etcd__subchannel *target = call->target;
+
+    call->target = NULL;
+    if (target == NULL)
+        return;
+    target->bound_calls--;
+    if (target->own && target->bound_calls == 0)
+        on_unused(target->channel, target);
 }
 
 bool etcd__channel_set_token(struct etcd__channel *channel, const char *token)

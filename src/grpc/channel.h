@@ -7,6 +7,10 @@
  * s, never above 1 s while calls wait, reset by success. One attempt (names, TCP, TLS, SETTINGS) is bounded
  * by the dial timeout.
  *
+ * A call can be bound to one endpoint, which need not be in the list: it takes the list's connection to it,
+ * or one that is made for such calls and closed when the last of them has ended. The list's changes do not
+ * end it.
+ *
  * Calls wait in a queue until some endpoint is ready. A subchannel that does not answer is set aside: when
  * nothing came for 1 s while a unary call is outstanding it is pinged, and when the ping is not answered
  * within 1 s no new call goes there (unless there is no other) until bytes arrive again. A ping goes out
@@ -71,11 +75,16 @@ void etcd__channel_set_aside(struct etcd__channel *channel, struct etcd__subchan
 /* Whether every endpoint has failed since the last time one was ready. */
 bool etcd__channel_all_failed(const struct etcd__channel *channel);
 const char *etcd__subchannel_endpoint(const struct etcd__subchannel *subchannel);
+bool etcd__subchannel_ready(const struct etcd__subchannel *subchannel);
+/* The newest reason why it could not be reached; status ETCD_OK when it is connected or was not tried. */
+const etcd_error *etcd__subchannel_error(const struct etcd__subchannel *subchannel);
 /* Milliseconds since bytes last came from this endpoint. */
 int64_t etcd__subchannel_silence_ms(const struct etcd__subchannel *subchannel);
 
 /* For call.c. */
 void etcd__channel_start_call(struct etcd__channel *channel, struct etcd__call *call);
+/* The call leaves the endpoint that it is bound to, if it is. */
+void etcd__channel_unbind(struct etcd__call *call);
 /* Runs call->failed later, or etcd__call_end_now() when the channel is freed before. */
 void etcd__channel_post_end(struct etcd__channel *channel, struct etcd__call *call);
 

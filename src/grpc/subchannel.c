@@ -22,8 +22,9 @@ static struct etcd__reactor *reactor_of(const struct etcd__subchannel *subchanne
  */
 static int64_t backoff_ms(const struct etcd__subchannel *subchannel)
 {
-    int64_t max = subchannel->events->calls_wait(subchannel->channel) ? MAX_BACKOFF_WAITED_MS
-                                                                      : MAX_BACKOFF_MS;
+    bool waited = !etcd__list_empty(&subchannel->waiting) ||
+                  subchannel->events->calls_wait(subchannel->channel);
+    int64_t max = waited ? MAX_BACKOFF_WAITED_MS : MAX_BACKOFF_MS;
     int64_t delay = FIRST_BACKOFF_MS;
 
     for (unsigned i = 1; i < subchannel->failures && delay < max; i++)
@@ -196,6 +197,7 @@ struct etcd__subchannel *etcd__subchannel_new(struct etcd__channel *channel,
     subchannel->timer.on_expire = expire;
     subchannel->dial.run = run_dial;
     subchannel->received_ms = config->reactor->now_ms;
+    etcd__list_init(&subchannel->waiting);
     etcd__list_init(&subchannel->transports);
     return subchannel;
 }
@@ -259,6 +261,11 @@ bool etcd__subchannel_aside(const struct etcd__subchannel *subchannel)
 {
     return subchannel->aside_until_ms > reactor_of(subchannel)->now_ms ||
            (subchannel->transport != NULL && subchannel->transport->health.stalled);
+}
+
+const etcd_error *etcd__subchannel_error(const struct etcd__subchannel *subchannel)
+{
+    return &subchannel->error;
 }
 
 const char *etcd__subchannel_endpoint(const struct etcd__subchannel *subchannel)

@@ -39,11 +39,15 @@ struct etcd__subchannel {
     struct etcd__list transports;      /* all that are not freed */
     struct etcd__timer timer;          /* connecting: the dial timeout; back-off: its end */
     struct etcd__task dial;
-    unsigned failures; /* in a row */
-    unsigned patience; /* see health.h */
+    unsigned failures;         /* in a row */
+    unsigned patience;         /* see health.h */
+    struct etcd__list waiting; /* calls that are bound to it, without a connection */
+    etcd_error error;          /* of the last failure; status ETCD_OK: connected, or not tried */
+    unsigned bound_calls;      /* where `own`: those alive */
     int64_t aside_until_ms;
     int64_t received_ms; /* when bytes last came */
     bool failed;         /* since some endpoint was last ready; the channel resets it */
+    bool own;            /* made for bound calls, not in the channel's list */
     bool retired;
 };
 
@@ -60,7 +64,6 @@ void etcd__subchannel_connect(struct etcd__subchannel *subchannel);
 void etcd__subchannel_hasten(struct etcd__subchannel *subchannel);
 /* The endpoint left the list: no new calls, unary calls finish, streaming calls end from a task. */
 void etcd__subchannel_retire(struct etcd__subchannel *subchannel);
-bool etcd__subchannel_ready(const struct etcd__subchannel *subchannel);
 /* Does not answer, or the owner wants no calls there for now. */
 bool etcd__subchannel_aside(const struct etcd__subchannel *subchannel);
 

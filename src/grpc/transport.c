@@ -95,7 +95,7 @@ void etcd__transport_retire(struct etcd__transport *transport, const char *messa
     {
         struct etcd__call *call = ETCD__CONTAINER(node, struct etcd__call, active);
 
-        if (call->config.method->streaming)
+        if (call->config.method->streaming && call->config.only == NULL)
             etcd__call_end_later(call, ETCD__GRPC_UNAVAILABLE, message);
     }
     etcd__transport_drain(transport);
