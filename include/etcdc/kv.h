@@ -39,7 +39,8 @@ typedef struct etcd_put_opts {
     bool fail_fast;    /**< Do not wait for a connection. */
     /**
      * Doing it twice is as good as doing it once: repeat it, like a read, where it may have been applied
-     * already. Only for a key that nobody else writes: a repetition may undo another's later write.
+     * already. Only for a key that nobody else writes, and that this program does not write again at once: a
+     * repetition, or an attempt that was given up and arrives late, may undo a later write.
      */
     bool idempotent;
     uint8_t pad_[3]; /**< Zero. */

@@ -97,12 +97,16 @@ ETCD_API void etcd_txn_if_missing(etcd_txn *txn, etcd_bytes key);
 /** Makes the newest comparison one of all keys in [key, range_end); it must hold for each. @since 0.1 */
 ETCD_API void etcd_txn_if_range(etcd_txn *txn, etcd_bytes range_end);
 
-/** Adds a put; timeout_ms and fail_fast of the options are not looked at. Bytes are copied. @since 0.1 */
+/**
+ * Adds a put. Of its options, those that say how a call is made - timeout_ms, fail_fast, idempotent - are not
+ * looked at: they are etcd_txn_commit()'s to have. Bytes are copied.
+ * @since 0.1
+ */
 ETCD_API void etcd_txn_put(etcd_txn *txn, etcd_txn_branch branch, etcd_bytes key, etcd_bytes value,
                            const etcd_put_opts *opts);
-/** Adds a get. @since 0.1 */
+/** Adds a get; see etcd_txn_put() about its options. @since 0.1 */
 ETCD_API void etcd_txn_get(etcd_txn *txn, etcd_txn_branch branch, etcd_bytes key, const etcd_get_opts *opts);
-/** Adds a delete. @since 0.1 */
+/** Adds a delete; see etcd_txn_put() about its options. @since 0.1 */
 ETCD_API void etcd_txn_delete(etcd_txn *txn, etcd_txn_branch branch, etcd_bytes key,
                               const etcd_delete_opts *opts);
 /** Adds a copy of another transaction as it stands, its remembered mistake included. @since 0.1 */

@@ -46,6 +46,7 @@ static etcd_status start_put(etcd_client *client, etcd_bytes key, etcd_bytes val
 
     how.timeout_ms = own.timeout_ms;
     how.fail_fast = own.fail_fast;
+    how.idempotent = own.idempotent;
     if (st == ETCD_OK)
         st = etcd__rpc_start(client, &put_kind, &request.base, &how, ret_op, reterr);
     return st;
@@ -143,6 +144,7 @@ static etcd_status start_delete(etcd_client *client, etcd_bytes key, const etcd_
 
     how.timeout_ms = own.timeout_ms;
     how.fail_fast = own.fail_fast;
+    how.idempotent = own.idempotent;
     if (st == ETCD_OK)
         st = etcd__rpc_start(client, &delete_kind, &request.base, &how, ret_op, reterr);
     etcd__range_deinit(&range);

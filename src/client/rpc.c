@@ -33,6 +33,7 @@ struct etcd__rpc {
     uint8_t *request; /* framed */
     size_t request_len;
     int64_t deadline_ms;
+    bool idempotent; /* the user says so */
     bool fail_fast, in_wait, counted;
     etcd__rpc_done_fn *done; /* the engine's own calls */
     void *done_user;
@@ -54,6 +55,11 @@ static const char maybe_applied[] = " (the write may have been applied)";
 
 static void proceed(struct etcd__rpc *rpc);
 static void go_on(struct etcd__rpc *rpc);
+
+static bool is_repeatable(const struct etcd__rpc *rpc)
+{
+    return rpc->kind->repeatable || rpc->idempotent;
+}
 
 static struct etcd__reactor *reactor_of(struct etcd__rpc *rpc)
 {
@@ -114,11 +120,17 @@ static void complete(struct etcd__rpc *rpc, etcd_status status, const etcd_error
     etcd_op_free(&rpc->op);
 }
 
-static void complete_error(struct etcd__rpc *rpc, const etcd_error *err)
+/*
+ * What the error says of trying again. A write that may have been applied is for its caller to look at,
+ * unless doing it twice is as good as doing it once.
+ */
+static uint32_t flags_of(const struct etcd__rpc *rpc, bool retryable, bool maybe)
 {
-    etcd_error copy = *err; /* it may lie in the operation itself */
+    uint32_t flags = maybe ? ETCD_ERROR_MAYBE_APPLIED : 0;
 
-    complete(rpc, copy.status, &copy);
+    if (retryable && (!maybe || rpc->idempotent))
+        flags |= ETCD_ERROR_RETRYABLE;
+    return flags;
 }
 
 /* Ends the call for a reason of our own: cancel, close, deadline. */
@@ -132,10 +144,7 @@ static void give_up(struct etcd__rpc *rpc, etcd_status status, const char *reaso
     maybe = rpc->kind->writes && rpc->maybe_sent;
     (void)etcd__fail(&err, status, "%s: client '%s': %s%s", rpc->kind->method.name,
                      etcd__client_label(rpc->client), reason, maybe ? maybe_applied : "");
-    if (maybe)
-        err.flags |= ETCD_ERROR_MAYBE_APPLIED;
-    else if (etcd__status_retryable(status))
-        err.flags |= ETCD_ERROR_RETRYABLE;
+    err.flags |= flags_of(rpc, etcd__status_retryable(status), maybe);
     complete(rpc, status, &err);
 }
 
@@ -230,10 +239,7 @@ static void answered(struct etcd__rpc *rpc)
     (void)etcd__fail(&err, rpc->decoded, "%s: client '%s': %s%s", rpc->kind->method.name,
                      etcd__client_label(rpc->client), rpc->op.error.message,
                      rpc->kind->writes ? maybe_applied : "");
-    if (rpc->kind->writes)
-        err.flags |= ETCD_ERROR_MAYBE_APPLIED;
-    else if (etcd__status_retryable(rpc->decoded))
-        err.flags |= ETCD_ERROR_RETRYABLE;
+    err.flags |= flags_of(rpc, etcd__status_retryable(rpc->decoded), rpc->kind->writes);
     complete(rpc, rpc->decoded, &err);
 }
 
@@ -266,7 +272,7 @@ static bool may_repeat(const struct etcd__rpc *rpc, enum etcd__remedy remedy)
 {
     if (rpc->fail_fast && !rpc->maybe_sent)
         return false;
-    return remedy == ETCD__REMEDY_REPEAT || (remedy == ETCD__REMEDY_RETRY && rpc->kind->repeatable);
+    return remedy == ETCD__REMEDY_REPEAT || (remedy == ETCD__REMEDY_RETRY && is_repeatable(rpc));
 }
 
 /* The refusal is about our own earlier attempt, whose answer was lost or is still to come. */
@@ -289,6 +295,21 @@ static void complete_done_before(struct etcd__rpc *rpc)
     answered(rpc);
 }
 
+/* The answer is final. An attempt before it, or beside it, may have been carried out all the same. */
+static void refused(struct etcd__rpc *rpc, struct attempt *attempt, const struct etcd__call_end *end,
+                    struct etcd__verdict verdict)
+{
+    etcd_error err;
+    bool maybe;
+
+    stop_attempt(rpc, attempt == &rpc->first ? rpc->second : &rpc->first);
+    maybe = rpc->kind->writes && (verdict.maybe_applied || rpc->maybe_sent);
+    verdict.maybe_applied = maybe;
+    (void)etcd__error_of_end(&err, rpc->client, rpc->kind->method.name, end, &verdict, rpc->kind->writes);
+    err.flags |= flags_of(rpc, verdict.retryable, maybe);
+    complete(rpc, verdict.status, &err);
+}
+
 static void failed(struct etcd__rpc *rpc, struct attempt *attempt, const struct etcd__call_end *end)
 {
     struct etcd__verdict verdict = etcd__verdict_of(end);
@@ -296,8 +317,6 @@ static void failed(struct etcd__rpc *rpc, struct attempt *attempt, const struct 
 
     if (end->sent == ETCD__MAYBE_SENT && verdict.maybe_applied)
         rpc->maybe_sent = true;
-    (void)etcd__error_of_end(&rpc->op.error, rpc->client, rpc->kind->method.name, end, &verdict,
-                             rpc->kind->writes);
     (void)etcd__format(rpc->cause, sizeof(rpc->cause), "%s%s%s", end->endpoint,
                        end->endpoint[0] == '\0' ? "" : ": ", end->message);
     if (end->from_server && subchannel != NULL &&
@@ -316,7 +335,7 @@ static void failed(struct etcd__rpc *rpc, struct attempt *attempt, const struct 
     } else if (may_repeat(rpc, verdict.remedy)) {
         try_again(rpc);
     } else {
-        complete_error(rpc, &rpc->op.error);
+        refused(rpc, attempt, end, verdict);
     }
 }
 
@@ -414,7 +433,7 @@ static void proceed(struct etcd__rpc *rpc)
         return;
     }
     start_attempt(rpc, &rpc->first);
-    if (rpc->kind->repeatable && rpc->only == NULL)
+    if (is_repeatable(rpc) && rpc->only == NULL)
         etcd__timer_arm(reactor_of(rpc), &rpc->step, reactor_of(rpc)->now_ms + HEDGE_MS);
 }
 
@@ -506,6 +525,7 @@ static etcd_status new_rpc(struct etcd_client *client, const struct etcd__rpc_ki
     etcd__client_ref(client);
     rpc->client = client;
     rpc->kind = kind;
+    rpc->idempotent = options->idempotent;
     rpc->fail_fast = options->fail_fast;
     rpc->in_wait = options->in_wait;
     rpc->submit.run = on_submit;
@@ -585,7 +605,7 @@ static etcd_status wait_for(struct etcd__rpc *rpc, etcd_error *reterr)
         return st;
     etcd__error_prefix(reterr, "client '%s'", etcd__client_label(rpc->client));
     if (reterr != NULL)
-        reterr->flags |= rpc->kind->writes ? ETCD_ERROR_MAYBE_APPLIED : ETCD_ERROR_RETRYABLE;
+        reterr->flags |= flags_of(rpc, true, rpc->kind->writes);
     return ETCD_E_DEADLINE;
 }
 

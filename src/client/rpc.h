@@ -41,6 +41,7 @@ struct etcd__rpc_options {
     int64_t timeout_ms;   /* as the user gave it: 0, ETCD_TIMEOUT_NONE or milliseconds */
     const char *endpoint; /* as the user gave it: the only one to ask; NULL: any */
     bool fail_fast;
+    bool idempotent;     /* the user says that doing it twice is doing it once */
     bool in_wait;        /* ends with cancelled waits */
     bool blocking;       /* etcd__rpc_finish() follows at once */
     etcd_op_fn *on_done; /* the user's */

@@ -382,6 +382,7 @@ static etcd_status start_txn(etcd_client *client, const etcd_txn *txn, const etc
     }
     how.timeout_ms = own.timeout_ms;
     how.fail_fast = own.fail_fast;
+    how.idempotent = own.idempotent;
     how.in_wait = own.in_wait;
     return etcd__rpc_start(client, kind_of(txn), &txn->request.base, &how, ret_op, reterr);
 }
