@@ -9,6 +9,8 @@
 #include <etcdc/lease.h>
 #include <etcdc/lock.h>
 #include <etcdc/loop.h>
+#include <etcdc/memory.h>
+#include <etcdc/metrics.h>
 #include <etcdc/op.h>
 #include <etcdc/registry.h>
 #include <etcdc/txn.h>

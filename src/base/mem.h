@@ -15,6 +15,15 @@ void *etcd__calloc(size_t count, size_t size);
 void *etcd__realloc(void *ptr, size_t size);
 void etcd__free(void *ptr);
 
+/* Where memory comes from; as etcd_allocator. NULL: the C library. Only while nothing is allocated. */
+struct etcd__mem_source {
+    void *(*malloc_fn)(void *user_data, size_t size);
+    void *(*realloc_fn)(void *user_data, void *ptr, size_t size);
+    void (*free_fn)(void *user_data, void *ptr);
+    void *user_data;
+};
+void etcd__mem_use(const struct etcd__mem_source *source);
+
 /* Copies `len` bytes and adds a NUL after them; NULL when out of memory. */
 void *etcd__memdup(const void *data, size_t len);
 char *etcd__strdup(const char *text);

@@ -214,3 +214,14 @@ bool etcd__equal_nocase(const char *a, size_t a_len, const char *b)
     }
     return b[a_len] == '\0';
 }
+
+size_t etcd__text_give(char *dst, size_t size, const void *text, size_t len)
+{
+    size_t part = size == 0 ? 0 : len < size - 1 ? len : size - 1;
+
+    if (part > 0)
+        memcpy(dst, text, part);
+    if (size > 0)
+        dst[part] = '\0';
+    return len;
+}

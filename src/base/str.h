@@ -31,4 +31,7 @@ bool etcd__parse_u64(const char *text, size_t len, uint64_t min, uint64_t max, u
 /* ASCII comparison without case, as for header names and schemes. */
 bool etcd__equal_nocase(const char *a, size_t a_len, const char *b);
 
+/* For functions that write a text of any length: copies what fits, with a NUL, and returns `len`. */
+size_t etcd__text_give(char *dst, size_t size, const void *text, size_t len);
+
 #endif

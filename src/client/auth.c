@@ -216,6 +216,7 @@ static void start_login(struct etcd__auth *auth)
     }
     auth->state = ETCD__AUTH_RUNNING;
     etcd__secret_clear(&auth->token);
+    etcd__count(&client->metrics.logins, 1);
     etcd__call_start(&auth->call, client->channel, &config);
     etcd__call_send(&auth->call, &auth->request);
     etcd__timer_arm(reactor, &auth->timer, config.deadline_ms);

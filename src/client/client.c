@@ -114,11 +114,13 @@ static void on_endpoint(void *user, const struct etcd__endpoint *endpoint, const
 
     if (err == NULL) {
         client->in_outage = false;
+        etcd__count(&client->metrics.connects, 1);
         etcd__log(&client->log, ETCD_LOG_INFO, "connect", "client '%s': connected to %s",
                   etcd__client_label(client), endpoint->text);
         etcd__ready_notify(client);
         return;
     }
+    etcd__count(&client->metrics.losses, 1);
     /* The first failure is news, those of the attempts that follow are not. */
     etcd__log(&client->log, client->in_outage ? ETCD_LOG_DEBUG : ETCD_LOG_INFO, "connect",
               "client '%s': %s: %s", etcd__client_label(client), endpoint->text, err->message);
@@ -153,6 +155,8 @@ static etcd_status make_channel(struct etcd_client *client, etcd_error *reterr)
         .keepalive_timeout_ms = config->keepalive_timeout_ms,
         .on_endpoint = on_endpoint,
         .user = client,
+        .sent = &client->metrics.bytes_sent,
+        .received = &client->metrics.bytes_received,
     };
     etcd_status st = etcd__channel_new(&channel, &client->channel, reterr);
 

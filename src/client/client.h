@@ -11,6 +11,7 @@
 
 #include "client/auth.h"
 #include "client/keepalive.h"
+#include "client/metrics.h"
 #include "client/sync.h"
 #include "client/watch.h"
 #include "etcdc/client.h"
@@ -45,6 +46,7 @@ struct etcd_client {
     atomic_bool closed;          /* the user asked for it: start nothing new */
     atomic_bool waits_cancelled; /* etcd_client_cancel_waits() */
     atomic_uint outstanding;     /* calls under way */
+    struct etcd__metrics metrics;
 
     /* Engine. */
     bool torn_down; /* the channel is gone */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The effective options as text. Secrets appear as "set" or "not set", never themselves. */
 #include "base/buf.h"
+#include "base/str.h"
 #include "client/client.h"
 
 #include <inttypes.h>
@@ -64,18 +65,6 @@ static void describe(const struct etcd_client *client, struct etcd__buf *text)
                            client->loop->drive == ETCD_DRIVE_THREAD ? "thread" : "caller");
 }
 
-/* Copies what fits, with a NUL. */
-static size_t give(char *dst, size_t size, const void *text, size_t len)
-{
-    size_t part = size == 0 ? 0 : len < size - 1 ? len : size - 1;
-
-    if (part > 0)
-        memcpy(dst, text, part);
-    if (size > 0)
-        dst[part] = '\0';
-    return len;
-}
-
 size_t etcd_client_describe(const etcd_client *client, char *dst, size_t size)
 {
     struct etcd__buf text;
@@ -84,7 +73,7 @@ size_t etcd_client_describe(const etcd_client *client, char *dst, size_t size)
     etcd__buf_init(&text, 0);
     if (client != NULL)
         describe(client, &text);
-    len = give(dst, size, etcd__buf_front(&text), etcd__buf_len(&text));
+    len = etcd__text_give(dst, size, etcd__buf_front(&text), etcd__buf_len(&text));
     etcd__buf_deinit(&text);
     return len;
 }
@@ -95,9 +84,9 @@ size_t etcd_client_endpoints(const etcd_client *client, char *dst, size_t size)
     size_t len;
 
     if (client == NULL)
-        return give(dst, size, "", 0);
+        return etcd__text_give(dst, size, "", 0);
     (void)pthread_mutex_lock(&own->shared.mutex);
-    len = give(dst, size, own->shared.endpoints, strlen(own->shared.endpoints));
+    len = etcd__text_give(dst, size, own->shared.endpoints, strlen(own->shared.endpoints));
     (void)pthread_mutex_unlock(&own->shared.mutex);
     return len;
 }

@@ -217,6 +217,7 @@ static void forget(struct etcd__lease *lease)
 {
     struct etcd__lessor *lessor = lessor_of(lease);
 
+    etcd__count_down(&lessor->client->metrics.leases);
     etcd__heap_remove(&lessor->due, &lease->due);
     rearm_later(lessor);
     etcd__lease_abandon(lease);
@@ -226,6 +227,8 @@ void etcd__lease_end(struct etcd__lease *lease, etcd_status status, const etcd_e
 {
     struct etcd__node *node;
 
+    if (status == ETCD_E_LEASE_LOST)
+        etcd__count(&lessor_of(lease)->client->metrics.lease_losses, 1);
     if (status != ETCD_E_CLOSED)
         etcd__log(&lessor_of(lease)->client->log, ETCD_LOG_WARN, "lease", "%s", err->message);
     while ((node = etcd__list_first(&lease->users)) != NULL)
@@ -259,6 +262,7 @@ fail:
  */
 static void begin(struct etcd__lease *lease, struct etcd_keepalive *keepalive)
 {
+    etcd__count(&keepalive->client->metrics.leases, 1);
     etcd__list_push(&lease->users, &keepalive->node);
     lease->ttl_ms = keepalive->ttl_ms;
     lease->expires_ms = atomic_load_explicit(&keepalive->expires_ms, memory_order_relaxed);

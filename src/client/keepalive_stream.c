@@ -69,6 +69,7 @@ static void send_renewal(struct etcd__lease_stream *stream, struct etcd__lease *
     stream->sent_count++;
     lease->state = ETCD__LEASE_SENT;
     lease->sent_ms = now_ms;
+    etcd__count(&client_of(stream)->metrics.lease_renewals, 1);
     etcd__call_send(&stream->call, &lease->outgoing);
     etcd__lease_schedule(lease);
 }

@@ -110,6 +110,8 @@ static void complete(struct etcd__rpc *rpc, etcd_status status, const etcd_error
 
     settle(rpc);
     if (rpc->done == NULL) {
+        if (status != ETCD_OK)
+            etcd__count(&rpc->client->metrics.failures, 1);
         etcd__op_complete(&rpc->op, status, err);
         return;
     }
@@ -367,6 +369,9 @@ static void start_attempt(struct etcd__rpc *rpc, struct attempt *attempt)
         .only = rpc->only,
     };
 
+    if (rpc->attempts > 0)
+        etcd__count(other_alive(rpc, attempt) ? &rpc->client->metrics.hedges : &rpc->client->metrics.retries,
+                    1);
     attempt->rpc = rpc;
     attempt->generation = rpc->client->auth.generation;
     attempt->outgoing = (struct etcd__outgoing){.data = rpc->request, .len = rpc->request_len};
@@ -449,6 +454,7 @@ static void on_submit(struct etcd__work *work)
 {
     struct etcd__rpc *rpc = ETCD__CONTAINER(work, struct etcd__rpc, submit);
 
+    etcd__count(&rpc->client->metrics.calls, 1);
     if (rpc->client->torn_down)
         give_up(rpc, ETCD_E_CLOSED, "the client was closed");
     else if (rpc->in_wait && atomic_load(&rpc->client->waits_cancelled))

@@ -59,6 +59,8 @@ void etcd__watch_end(struct etcd_watch *watch, etcd_status status, const etcd_er
         return;
     leave(watch);
     drop_carry(watch);
+    if (etcd__node_linked(&watch->in_hub))
+        etcd__count_down(&watch->client->metrics.watches);
     etcd__node_unlink(&watch->in_hub);
     watch->state = ETCD__WATCH_ENDED;
     (void)etcd__watch_queue_end(&watch->queue, status, err);
@@ -102,6 +104,7 @@ void etcd__watch_start(struct etcd_watch *watch)
     if (watch->state != ETCD__WATCH_NEW)
         return;
     etcd__list_push(&client->watches.watches, &watch->in_hub);
+    etcd__count(&client->metrics.watches, 1);
     if (client->torn_down || atomic_load(&client->closed))
         etcd__watch_end(watch, ETCD_E_CLOSED, NULL);
     else if (atomic_load(&client->waits_cancelled))
@@ -136,10 +139,12 @@ void etcd__watch_created(struct etcd_watch *watch, const etcd_header *header)
         return;
     }
     watch->cluster_id = header->cluster_id;
-    if (watch->created_once)
+    if (watch->created_once) {
+        etcd__count(&watch->client->metrics.watch_resumes, 1);
         etcd__log(&watch->client->log, ETCD_LOG_DEBUG, "watch",
                   "client '%s': a watch goes on from revision %" PRId64, etcd__client_label(watch->client),
                   watch->next_revision);
+    }
     watch->created_once = true;
     if (header->revision >= watch->next_revision - 1)
         watch->proven = true; /* also a start revision of the program's: the store has been there */
@@ -212,7 +217,10 @@ static void lag(struct etcd_watch *watch)
 
 static void deliver(struct etcd_watch *watch, struct etcd_events *events)
 {
-    bool full = etcd__watch_queue_push(&watch->queue, events);
+    bool full;
+
+    etcd__count(&watch->client->metrics.watch_events, events->count);
+    full = etcd__watch_queue_push(&watch->queue, events);
 
     if (watch->on_events != NULL)
         etcd__loop_call_back(watch->client->loop, &watch->callback);

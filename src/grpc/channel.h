@@ -21,6 +21,7 @@
 #ifndef ETCD__GRPC_CHANNEL_H
 #define ETCD__GRPC_CHANNEL_H
 
+#include "base/counter.h"
 #include "base/log.h"
 #include "grpc/call.h"
 #include "net/conn.h"
@@ -37,6 +38,7 @@ struct etcd__channel_config {
     /* Called when an endpoint becomes ready (err NULL) or is lost or cannot be reached. May be NULL. */
     void (*on_endpoint)(void *user, const struct etcd__endpoint *endpoint, const etcd_error *err);
     void *user;
+    etcd__counter *sent, *received; /* bytes of HTTP/2; NULL: not wanted */
 };
 
 etcd_status etcd__channel_new(const struct etcd__channel_config *config, struct etcd__channel **ret_channel,

@@ -121,6 +121,8 @@ static void run_flush(struct etcd__task *task)
 
         size_t len = etcd__buf_len(&transport->out);
 
+        if (transport->config.channel->sent != NULL)
+            etcd__count(transport->config.channel->sent, len);
         if (len > 0 && !etcd__conn_write(transport->conn, etcd__buf_front(&transport->out), len)) {
             transport->cut = true; /* the connection reports its end by itself */
             return;
@@ -197,6 +199,8 @@ static void on_data(void *user, const uint8_t *data, size_t len)
     etcd_error err;
 
     etcd__health_received(&transport->health);
+    if (transport->config.channel->received != NULL)
+        etcd__count(transport->config.channel->received, len);
     transport->config.events->on_bytes(transport->config.subchannel);
     if (etcd__h2_feed(transport->h2, data, len, &err) != ETCD_OK)
         etcd__transport_fail(transport, &err);

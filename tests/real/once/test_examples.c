@@ -24,8 +24,8 @@ enum { ONCE_MS = 30000, STOP_MS = 10000, OUTPUT_SIZE = 32768 };
 static struct etcd_server *open_server, *auth_server;
 static char folder[PATH_MAX];
 static struct temp_dir work;
-static char environment[5][512];
-static const char *env[6];
+static char environment[6][512];
+static const char *env[7];
 
 /* The folder examples/ beside the one that this program lies in. */
 static bool find_examples(void)
@@ -52,9 +52,10 @@ static void use_endpoints(const char *open, const char *discovery)
              discovery);
     snprintf(environment[3], sizeof(environment[3]), "ETCD_DISCOVERY_PASSWORD=%s", PASSWORD);
     snprintf(environment[4], sizeof(environment[4]), "LD_LIBRARY_PATH=%s", ld == NULL ? "" : ld);
-    for (size_t i = 0; i < 5; i++)
+    snprintf(environment[5], sizeof(environment[5]), "ETCDC_ENDPOINT=%s", open);
+    for (size_t i = 0; i < 6; i++)
         env[i] = environment[i];
-    env[5] = NULL;
+    env[6] = NULL;
 }
 
 static int start_servers(void **state)
@@ -175,6 +176,13 @@ static void service_discovery(void **state)
                                          "web/web-1 has left\nweb: 1 found", "nobody: 0 found"));
 }
 
+static void epoll(void **state)
+{
+    (void)state;
+    run_once("epoll",
+             EXPECT("watch: 'tick 1'\n", "watch: 'tick 3'\n", "put: done at revision ", "stopped\n"));
+}
+
 /* ---- until SIGTERM --------------------------------------------------------------------------------- */
 
 static size_t read_log(const char *path, char *output, size_t size)
@@ -254,13 +262,10 @@ static void the_smallest_program_starts_without_a_server(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(config_service),
-        cmocka_unit_test(factory),
-        cmocka_unit_test(lock_service),
-        cmocka_unit_test(config_center),
-        cmocka_unit_test(service_discovery),
-        cmocka_unit_test(all_end_on_sigterm),
-        cmocka_unit_test(the_smallest_program_starts_without_a_server),
+        cmocka_unit_test(config_service),     cmocka_unit_test(factory),
+        cmocka_unit_test(lock_service),       cmocka_unit_test(config_center),
+        cmocka_unit_test(service_discovery),  cmocka_unit_test(epoll),
+        cmocka_unit_test(all_end_on_sigterm), cmocka_unit_test(the_smallest_program_starts_without_a_server),
     };
 
     return cmocka_run_group_tests(tests, start_servers, stop_servers);
