@@ -120,6 +120,10 @@ static bool dispatch(struct etcd__watch_stream *stream, const struct etcd__wire_
         canceled(stream, watch, head);
         return false;
     }
+    if (!etcd__events_in_order(events, watch->carry)) {
+        etcd__watch_stream_reject(stream, ETCD_E_PROTOCOL, "events whose revisions go back");
+        return false;
+    }
     etcd__watch_received(watch, head, events);
     return true;
 }

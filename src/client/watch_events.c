@@ -30,6 +30,18 @@ etcd_status etcd__events_read(const uint8_t *data, size_t len, struct etcd_event
     return ETCD_OK;
 }
 
+bool etcd__events_in_order(const struct etcd_events *events, const struct etcd_events *before)
+{
+    int64_t last = before == NULL || before->count == 0 ? INT64_MIN : etcd__events_last_revision(before);
+
+    for (size_t i = 0; i < events->count; i++) {
+        if (events->events[i].kv.mod_revision < last)
+            return false;
+        last = events->events[i].kv.mod_revision;
+    }
+    return true;
+}
+
 void etcd__events_drop_before(struct etcd_events *events, int64_t revision)
 {
     while (events->count > 0 && events->events[0].kv.mod_revision < revision) {

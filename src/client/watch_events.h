@@ -24,6 +24,11 @@ struct etcd_events {
 /* Reads an answer; *ret_head refers to the batch. ETCD_E_PROTOCOL or ETCD_E_NO_MEMORY. */
 etcd_status etcd__events_read(const uint8_t *data, size_t len, struct etcd_events **ret_events,
                               struct etcd__wire_watch *ret_head);
+/*
+ * Whether their revisions never go back, nor behind the last of `before` (which may be NULL): a server that
+ * says otherwise would make the program see the same revision twice, or miss one.
+ */
+bool etcd__events_in_order(const struct etcd_events *events, const struct etcd_events *before);
 /* Drops the events at the front that are older than this revision. */
 void etcd__events_drop_before(struct etcd_events *events, int64_t revision);
 /* The revision of the last event; there is one. */

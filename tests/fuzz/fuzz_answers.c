@@ -10,22 +10,95 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 typedef etcd_status decode_fn(const uint8_t *data, size_t len, void **ret_result, etcd_error *reterr);
+typedef void release_fn(void *result);
 
-static void decode(decode_fn *fn, void (*release)(void *result), const uint8_t *data, size_t size)
+/* Answers that have a decoder of their own. */
+static const struct {
+    decode_fn *decode;
+    release_fn *release;
+} results[] = {
+    {etcd__get_decode, etcd__get_result_release},
+    {etcd__put_decode, etcd__put_result_release},
+    {etcd__delete_decode, etcd__delete_result_release},
+    {etcd__txn_decode, etcd__txn_result_release},
+};
+
+#define TYPE(name) &etcd__pb__##name##__descriptor
+
+/* Whatever a server can say, and the requests that can nest. */
+static const ProtobufCMessageDescriptor *const types[] = {
+    TYPE(member_list_response),
+    TYPE(lease_time_to_live_response),
+    TYPE(range_response),
+    TYPE(range_stream_response),
+    TYPE(put_response),
+    TYPE(delete_range_response),
+    TYPE(txn_response),
+    TYPE(txn_request),
+    TYPE(compaction_response),
+    TYPE(watch_response),
+    TYPE(lease_grant_response),
+    TYPE(lease_revoke_response),
+    TYPE(lease_keep_alive_response),
+    TYPE(lease_leases_response),
+    TYPE(member_add_response),
+    TYPE(member_remove_response),
+    TYPE(member_update_response),
+    TYPE(member_promote_response),
+    TYPE(alarm_response),
+    TYPE(status_response),
+    TYPE(defragment_response),
+    TYPE(hash_response),
+    TYPE(hash_kv_response),
+    TYPE(snapshot_response),
+    TYPE(move_leader_response),
+    TYPE(downgrade_response),
+    TYPE(auth_enable_response),
+    TYPE(auth_disable_response),
+    TYPE(auth_status_response),
+    TYPE(authenticate_response),
+    TYPE(auth_user_add_response),
+    TYPE(auth_user_get_response),
+    TYPE(auth_user_list_response),
+    TYPE(auth_user_delete_response),
+    TYPE(auth_user_change_password_response),
+    TYPE(auth_user_grant_role_response),
+    TYPE(auth_user_revoke_role_response),
+    TYPE(auth_role_add_response),
+    TYPE(auth_role_get_response),
+    TYPE(auth_role_list_response),
+    TYPE(auth_role_delete_response),
+    TYPE(auth_role_grant_permission_response),
+    TYPE(auth_role_revoke_permission_response),
+};
+
+enum {
+    RESULTS = sizeof(results) / sizeof(results[0]),
+    TYPES = sizeof(types) / sizeof(types[0]),
+    BULK = 3,
+};
+
+static void decode(size_t which, const uint8_t *data, size_t size)
 {
     void *result = NULL;
     etcd_error err;
 
-    if (fn(data, size, &result, &err) == ETCD_OK)
-        release(result);
+    if (results[which].decode(data, size, &result, &err) == ETCD_OK)
+        results[which].release(result);
 }
 
-static void read_watch(const uint8_t *data, size_t size)
+static void read_bulk(size_t which, const uint8_t *data, size_t size)
 {
     struct etcd__arena arena = {0};
     struct etcd__wire_watch watch;
+    struct etcd__wire_range range;
 
-    (void)etcd__wire_read_watch(&arena, data, size, &watch);
+    if (which == 0)
+        (void)etcd__wire_read_watch(&arena, data, size, &watch);
+    else if (which == 1)
+        (void)etcd__wire_read_range(&arena, data, size, &range);
+    else
+        (void)etcd__wire_read_range_part(&arena, data, size, &range);
     etcd__arena_deinit(&arena);
 }
 
@@ -40,30 +113,17 @@ static void unpack(const ProtobufCMessageDescriptor *type, const uint8_t *data, 
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    size_t which = size == 0 ? 0 : data[0] % (RESULTS + BULK + TYPES);
+
     if (size == 0)
         return 0;
-    switch (data[0] % 7) {
-    case 0:
-        decode(etcd__get_decode, etcd__get_result_release, data + 1, size - 1);
-        break;
-    case 1:
-        decode(etcd__put_decode, etcd__put_result_release, data + 1, size - 1);
-        break;
-    case 2:
-        decode(etcd__delete_decode, etcd__delete_result_release, data + 1, size - 1);
-        break;
-    case 3:
-        decode(etcd__txn_decode, etcd__txn_result_release, data + 1, size - 1);
-        break;
-    case 4:
-        read_watch(data + 1, size - 1);
-        break;
-    case 5:
-        unpack(&etcd__pb__member_list_response__descriptor, data + 1, size - 1);
-        break;
-    default:
-        unpack(&etcd__pb__lease_time_to_live_response__descriptor, data + 1, size - 1);
-        break;
-    }
+    data++;
+    size--;
+    if (which < RESULTS)
+        decode(which, data, size);
+    else if (which < RESULTS + BULK)
+        read_bulk(which - RESULTS, data, size);
+    else
+        unpack(types[which - RESULTS - BULK], data, size);
     return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Stands in for libFuzzer where there is none: feeds a fuzz target every file of its corpus, whole, cut short
- * at every length, and with a few thousand changes that are the same in every run.
+ * at this many lengths, and with as many changes, which are the same in every run.
  */
 #include <dirent.h>
 #include <stdbool.h>
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { INPUT_MAX = 64 * 1024, CHANGES = 2000, CUTS_MAX = 2048 };
+enum { INPUT_MAX = 64 * 1024 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -34,11 +34,18 @@ static void feed(const uint8_t *data, size_t size)
     free(copy);
 }
 
-static void feed_changed(const uint8_t *data, size_t size)
+static void feed_cut(const uint8_t *data, size_t size, size_t cuts)
+{
+    size_t step = size / cuts + 1;
+    for (size_t len = 0; len < size; len += step)
+        feed(data, len);
+}
+
+static void feed_changed(const uint8_t *data, size_t size, size_t changes)
 {
     static uint8_t changed[INPUT_MAX];
     uint32_t state = 2463534242U;
-    for (int i = 0; size > 0 && i < CHANGES; i++) {
+    for (size_t i = 0; size > 0 && i < changes; i++) {
         memcpy(changed, data, size);
         uint32_t places = 1 + next_random(&state) % 4;
         for (uint32_t place = 0; place < places; place++)
@@ -47,7 +54,7 @@ static void feed_changed(const uint8_t *data, size_t size)
     }
 }
 
-static bool feed_file(const char *path)
+static bool feed_file(const char *path, size_t variants)
 {
     static uint8_t data[INPUT_MAX];
     FILE *file = fopen(path, "rb");
@@ -57,10 +64,9 @@ static bool feed_file(const char *path)
     }
     size_t size = fread(data, 1, sizeof(data), file);
     fclose(file);
-    for (size_t cut = 0; cut < size && cut < CUTS_MAX; cut++)
-        feed(data, cut);
     feed(data, size);
-    feed_changed(data, size);
+    feed_cut(data, size, variants);
+    feed_changed(data, size, variants);
     return true;
 }
 
@@ -68,9 +74,10 @@ int main(int argc, char **argv)
 {
     size_t count = 0;
     bool ok = true;
-    DIR *dir = argc == 2 ? opendir(argv[1]) : NULL;
-    if (dir == NULL) {
-        fprintf(stderr, "usage: %s <corpus folder>\n", argv[0]);
+    DIR *dir = argc == 3 ? opendir(argv[1]) : NULL;
+    size_t variants = argc == 3 ? strtoul(argv[2], NULL, 10) : 0;
+    if (dir == NULL || variants == 0) {
+        fprintf(stderr, "usage: %s <corpus folder> <variants of each file>\n", argv[0]);
         return 2;
     }
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
@@ -78,7 +85,7 @@ int main(int argc, char **argv)
         if (entry->d_name[0] == '.')
             continue;
         snprintf(path, sizeof(path), "%s/%s", argv[1], entry->d_name);
-        ok = feed_file(path) && ok;
+        ok = feed_file(path, variants) && ok;
         count++;
     }
     closedir(dir);

@@ -126,6 +126,9 @@ static void do_and(struct fake_line *line, struct h2_server_stream *stream, cons
     case STEP_COMPRESSED:
         answer_framed(stream, 1, answer->data, answer->len, answer->len);
         break;
+    case STEP_MESSAGE:
+        answer_framed(stream, 0, step->message, step->size, step->size);
+        break;
     case STEP_HALF:
         answer_framed(stream, 0, answer->data, answer->len / 2, answer->len);
         break;

@@ -36,6 +36,7 @@ enum fake_what {
     STEP_DO_AND_GOAWAY, /* answers, and takes no more requests on this connection */
     STEP_COMPRESSED,    /* the answer's frame says "compressed" */
     STEP_GARBAGE,       /* a message that is no protobuf */
+    STEP_MESSAGE,       /* carried out; answered with `size` bytes of `message` as they are */
     STEP_NOISE,         /* bytes that are no HTTP/2 */
     STEP_HUGE,          /* a pair with a value of `size` bytes */
     STEP_NO_TRAILERS,   /* the answer, and the stream's end without a status */

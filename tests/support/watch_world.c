@@ -413,10 +413,15 @@ void ww_progress(struct watch_world *world, struct ww_stream *stream, int64_t id
     send_response(world, stream, &response, revision);
 }
 
+void ww_message(struct watch_world *world, struct ww_stream *stream, const void *data, size_t len)
+{
+    h2_reply_message(stream->h2, data, len);
+    push_all(world);
+}
+
 void ww_garbage(struct watch_world *world, struct ww_stream *stream)
 {
-    h2_reply_message(stream->h2, "\xff\xff\xff", 3);
-    push_all(world);
+    ww_message(world, stream, "\xff\xff\xff", 3);
 }
 
 void ww_status(struct watch_world *world, struct ww_stream *stream, int code, const char *message)

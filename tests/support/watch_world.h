@@ -78,6 +78,8 @@ void ww_events(struct watch_world *world, struct ww_stream *stream, int64_t id, 
 void ww_fragment(struct watch_world *world, struct ww_stream *stream, int64_t id, int64_t revision,
                  size_t count, bool more);
 void ww_progress(struct watch_world *world, struct ww_stream *stream, int64_t id, int64_t revision);
+/* These bytes as a message. */
+void ww_message(struct watch_world *world, struct ww_stream *stream, const void *data, size_t len);
 void ww_garbage(struct watch_world *world, struct ww_stream *stream);
 /* One put with a value of so many bytes. */
 void ww_large(struct watch_world *world, struct ww_stream *stream, int64_t id, int64_t revision, size_t size);

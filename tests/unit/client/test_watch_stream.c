@@ -315,6 +315,29 @@ static void test_nonsense_again_and_again(void **state)
     etcd_watch_close(watch);
 }
 
+/* Nothing of it reaches the program: another stream tells it again, from where the watch is. */
+static void test_revisions_that_go_back(void **state)
+{
+    etcd_watch *watch = ww_watch("k", 10);
+    struct ww_stream *stream;
+
+    (void)state;
+    ww.automatic = true;
+    ww_run(&ww, 10);
+    stream = ww_stream(&ww);
+    ww_fragment(&ww, stream, stream->creates[0].id, 20, 2, true);
+    ww_fragment(&ww, stream, stream->creates[0].id, 15, 2, false);
+    ww_run(&ww, 1000);
+    ww_expect_nothing(watch);
+    assert_int_equal(ww.stream_count, 2);
+    stream = ww_stream(&ww);
+    assert_int_equal(stream->creates[0].start_revision, 10);
+    ww_events(&ww, stream, stream->creates[0].id, 10, 20);
+    ww_run(&ww, 10);
+    ww_expect_batch(watch, 10, 20);
+    etcd_watch_close(watch);
+}
+
 static void test_compaction(void **state)
 {
     etcd_watch *watch = ww_watch("k", 10), *other = ww_watch("k", 10);
@@ -378,6 +401,7 @@ int main(void)
                                         ww_tear_down),
         cmocka_unit_test_setup_teardown(test_ends_that_are_final, ww_set_up, ww_tear_down),
         cmocka_unit_test_setup_teardown(test_nonsense_again_and_again, ww_set_up, ww_tear_down),
+        cmocka_unit_test_setup_teardown(test_revisions_that_go_back, ww_set_up, ww_tear_down),
         cmocka_unit_test_setup_teardown(test_compaction, ww_set_up, ww_tear_down),
         cmocka_unit_test_setup_teardown(test_cancelled_by_the_server_without_a_reason, ww_set_up,
                                         ww_tear_down),

@@ -79,6 +79,103 @@ static void broken_status(struct h2_server_stream *stream)
     h2_reply_raw_trailers(stream, trailers);
 }
 
+static void empty_status(struct h2_server_stream *stream)
+{
+    static const char *const trailers[] = {"grpc-status", "", NULL};
+
+    h2_reply_raw_trailers(stream, trailers);
+}
+
+static void negative_status(struct h2_server_stream *stream)
+{
+    static const char *const trailers[] = {"grpc-status", "-1", NULL};
+
+    h2_reply_raw_trailers(stream, trailers);
+}
+
+static void endless_status(struct h2_server_stream *stream)
+{
+    static const char *const trailers[] = {"grpc-status", "00000000000000000000000000000005", NULL};
+
+    h2_reply_raw_trailers(stream, trailers);
+}
+
+/* The last one counts, as with Go's client. */
+static void two_statuses(struct h2_server_stream *stream)
+{
+    static const char *const trailers[] = {
+        "grpc-status", "0", "grpc-message", "a", "grpc-status", "5", "grpc-message", "b", NULL};
+
+    h2_reply_raw_trailers(stream, trailers);
+}
+
+static void broken_percents(struct h2_server_stream *stream)
+{
+    h2_reply_status(stream, 9, "%%zz%4%C3%28%00%");
+}
+
+/* A status in front of the body is none. */
+static void early_status(struct h2_server_stream *stream)
+{
+    static const char *const fields[] = {":status", "200", "content-type", "application/grpc", "grpc-status",
+                                         "0",       NULL};
+
+    h2_reply_raw_headers(stream, false, fields);
+    h2_reply_data(stream, "\0\0\0\0\1x", 6, true);
+}
+
+static void trailers_only_html(struct h2_server_stream *stream)
+{
+    static const char *const fields[] = {":status", "200", "content-type", "text/html", NULL};
+
+    h2_reply_raw_headers(stream, true, fields);
+}
+
+static void trailers_only_without_type(struct h2_server_stream *stream)
+{
+    static const char *const fields[] = {":status", "200", "grpc-status", "5", "grpc-message", "x", NULL};
+
+    h2_reply_raw_headers(stream, true, fields);
+}
+
+static void trailers_only_503(struct h2_server_stream *stream)
+{
+    static const char *const fields[] = {":status", "503", "content-type", "application/grpc", "grpc-status",
+                                         "8",       NULL};
+
+    h2_reply_raw_headers(stream, true, fields);
+}
+
+static void no_content_type(struct h2_server_stream *stream)
+{
+    static const char *const fields[] = {":status", "200", NULL};
+
+    h2_reply_raw_headers(stream, false, fields);
+    h2_reply_data(stream, "\0\0\0\0\1x", 6, true);
+}
+
+static void length_of_4_gib(struct h2_server_stream *stream)
+{
+    h2_reply_data(stream, "\0\xff\xff\xff\xff", 5, false);
+}
+
+static void a_header_of_three_bytes(struct h2_server_stream *stream)
+{
+    h2_reply_data(stream, "\0\0\0", 3, false);
+    h2_reply_status(stream, 0, NULL);
+}
+
+static void bytes_behind_the_message(struct h2_server_stream *stream)
+{
+    h2_reply_data(stream, "\0\0\0\0\1x\0\0", 8, false);
+    h2_reply_status(stream, 0, NULL);
+}
+
+static void empty_data(struct h2_server_stream *stream)
+{
+    h2_reply_data(stream, "", 0, true);
+}
+
 static void no_status(struct h2_server_stream *stream)
 {
     static const char *const trailers[] = {"x-other", "1", NULL};
@@ -211,6 +308,32 @@ static const struct answer answers[] = {
      .sent = ETCD__MAYBE_SENT},
     {"unknown status", unknown_status, ETCD__GRPC_UNKNOWN, "", .from_server = true, .sent = ETCD__MAYBE_SENT},
     {"broken status", broken_status, ETCD__GRPC_UNKNOWN, "hm", .from_server = true, .sent = ETCD__MAYBE_SENT},
+    {"empty status", empty_status, ETCD__GRPC_UNKNOWN, "", .from_server = true, .sent = ETCD__MAYBE_SENT},
+    {"negative status", negative_status, ETCD__GRPC_UNKNOWN, "", .from_server = true,
+     .sent = ETCD__MAYBE_SENT},
+    {"endless status", endless_status, ETCD__GRPC_UNKNOWN, "", .from_server = true, .sent = ETCD__MAYBE_SENT},
+    {"two statuses", two_statuses, ETCD__GRPC_NOT_FOUND, "b", .from_server = true, .sent = ETCD__MAYBE_SENT},
+    {"broken percents", broken_percents, ETCD__GRPC_FAILED_PRECONDITION, "%%zz%4?(?%", .from_server = true,
+     .sent = ETCD__MAYBE_SENT},
+    {"status too early", early_status, ETCD__GRPC_UNKNOWN, "the answer ended without a status",
+     .malformed = true, .sent = ETCD__MAYBE_SENT},
+    {"html, trailers only", trailers_only_html, ETCD__GRPC_UNKNOWN,
+     "the answer is not gRPC (HTTP status 200)", .malformed = true, .sent = ETCD__MAYBE_SENT},
+    {"trailers only without a type", trailers_only_without_type, ETCD__GRPC_UNKNOWN,
+     "the answer is not gRPC (HTTP status 200)", .malformed = true, .sent = ETCD__MAYBE_SENT},
+    {"trailers only with 503", trailers_only_503, ETCD__GRPC_UNAVAILABLE,
+     "the answer is not gRPC (HTTP status 503)", .sent = ETCD__MAYBE_SENT},
+    {"no content-type", no_content_type, ETCD__GRPC_UNKNOWN, "the answer is not gRPC (HTTP status 200)",
+     .malformed = true, .sent = ETCD__MAYBE_SENT},
+    {"4 GiB", length_of_4_gib, ETCD__GRPC_RESOURCE_EXHAUSTED,
+     "the answer is larger than the receive limit of 1048576 bytes", .too_large = true,
+     .sent = ETCD__MAYBE_SENT},
+    {"three bytes", a_header_of_three_bytes, ETCD__GRPC_INTERNAL, "the answer ended within a message",
+     .malformed = true, .sent = ETCD__MAYBE_SENT},
+    {"bytes behind the message", bytes_behind_the_message, ETCD__GRPC_INTERNAL,
+     "the answer ended within a message", .malformed = true, .sent = ETCD__MAYBE_SENT},
+    {"no data", empty_data, ETCD__GRPC_UNKNOWN, "the answer ended without a status", .malformed = true,
+     .sent = ETCD__MAYBE_SENT},
     {"no status", no_status, ETCD__GRPC_UNKNOWN, "the answer ended without a status", .malformed = true,
      .sent = ETCD__MAYBE_SENT},
     {"no trailers", no_trailers, ETCD__GRPC_UNKNOWN, "the answer ended without a status", .malformed = true,
