@@ -9,6 +9,7 @@
 #include <etcdc/lease.h>
 #include <etcdc/lock.h>
 #include <etcdc/loop.h>
+#include <etcdc/maintenance.h>
 #include <etcdc/memory.h>
 #include <etcdc/metrics.h>
 #include <etcdc/op.h>

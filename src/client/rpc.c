@@ -480,11 +480,11 @@ static etcd_status encode(struct etcd__rpc *rpc, const ProtobufCMessage *request
                       rpc->kind->method.name, len, max);
 }
 
-static etcd_status deadline_of(const struct etcd_client *client, int64_t timeout_ms, int64_t *ret_deadline_ms,
-                               etcd_error *reterr)
+etcd_status etcd__rpc_deadline(const struct etcd_client *client, const char *what, int64_t timeout_ms,
+                               int64_t *ret_deadline_ms, etcd_error *reterr)
 {
     if (timeout_ms < 0)
-        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "timeout_ms is %" PRId64, timeout_ms);
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "%s: timeout_ms is %" PRId64, what, timeout_ms);
     if (timeout_ms == 0)
         timeout_ms = client->config.timeout_ms;
     *ret_deadline_ms = etcd__loop_after_ms(client->loop, timeout_ms);
@@ -542,7 +542,7 @@ static etcd_status new_rpc(struct etcd_client *client, const struct etcd__rpc_ki
     rpc->op.destroy = destroy;
     rpc->op.on_cancel = on_cancel;
     rpc->op.free_result = kind->free_result;
-    st = deadline_of(client, options->timeout_ms, &rpc->deadline_ms, reterr);
+    st = etcd__rpc_deadline(client, kind->method.name, options->timeout_ms, &rpc->deadline_ms, reterr);
     if (st == ETCD_OK)
         st = bind_to(rpc, options->endpoint, reterr);
     if (st == ETCD_OK)
@@ -555,14 +555,13 @@ static etcd_status new_rpc(struct etcd_client *client, const struct etcd__rpc_ki
     return ETCD_OK;
 }
 
-static etcd_status check_start(struct etcd_client *client, const struct etcd__rpc_kind *kind, bool blocking,
-                               etcd_error *reterr)
+etcd_status etcd__rpc_check(struct etcd_client *client, const char *what, bool blocking, etcd_error *reterr)
 {
     etcd_status st = etcd__client_check(client, reterr);
 
     if (st == ETCD_OK && blocking && etcd__loop_would_deadlock(client->loop))
         return etcd__fail(reterr, ETCD_E_WOULD_DEADLOCK,
-                          "%s: a blocking call inside a callback of the same loop", kind->method.name);
+                          "%s: a blocking call inside a callback of the same loop", what);
     return st;
 }
 
@@ -581,7 +580,7 @@ etcd_status etcd__rpc_start(struct etcd_client *client, const struct etcd__rpc_k
                             struct etcd_op **ret_op, etcd_error *reterr)
 {
     struct etcd__rpc *rpc = NULL;
-    etcd_status st = check_start(client, kind, options->blocking, reterr);
+    etcd_status st = etcd__rpc_check(client, kind->method.name, options->blocking, reterr);
 
     if (st == ETCD_OK)
         st = new_rpc(client, kind, request, options, &rpc, reterr);
@@ -629,15 +628,14 @@ etcd_status etcd__rpc_finish(etcd_status started, struct etcd_op *op, void **ret
 }
 
 etcd_status etcd__rpc_run(struct etcd_client *client, const struct etcd__rpc_kind *kind,
-                          const ProtobufCMessage *request, int64_t timeout_ms, etcd__rpc_done_fn *done,
-                          void *user, struct etcd__rpc **ret_rpc, etcd_error *reterr)
+                          const ProtobufCMessage *request, const struct etcd__rpc_options *options,
+                          etcd__rpc_done_fn *done, void *user, struct etcd__rpc **ret_rpc, etcd_error *reterr)
 {
-    struct etcd__rpc_options options = {.timeout_ms = timeout_ms};
     struct etcd__rpc *rpc;
     etcd_status st;
 
     assert(!client->torn_down);
-    st = new_rpc(client, kind, request, &options, &rpc, reterr);
+    st = new_rpc(client, kind, request, options, &rpc, reterr);
     if (st != ETCD_OK)
         return st;
     rpc->done = done;

@@ -61,16 +61,23 @@ etcd_status etcd__rpc_start(struct etcd_client *client, const struct etcd__rpc_k
  */
 etcd_status etcd__rpc_finish(etcd_status started, struct etcd_op *op, void **ret_result, etcd_error *reterr);
 
+/* What a blocking or other start checks first: `what` is the operation, for the message. Any thread. */
+etcd_status etcd__rpc_check(struct etcd_client *client, const char *what, bool blocking, etcd_error *reterr);
+/* The end of a time limit that the user gave, from now on. Any thread. */
+etcd_status etcd__rpc_deadline(const struct etcd_client *client, const char *what, int64_t timeout_ms,
+                               int64_t *ret_deadline_ms, etcd_error *reterr);
+
 /*
- * For the client's own use, engine only: `done` runs in the engine, once, from a later turn, with the
- * operation's outcome; it owns `result`.
- * Stop it with etcd__rpc_abort(), after which `done` does not run.
+ * For the client's own use, engine only, and made as `options` say but for what is the user's: `done` runs in
+ * the engine, once, from a later turn, with the operation's outcome; it owns `result`. Stop it with
+ * etcd__rpc_abort(), after which `done` does not run.
  */
 typedef void etcd__rpc_done_fn(void *user, etcd_status status, void *result, const etcd_error *err);
 struct etcd__rpc;
 etcd_status etcd__rpc_run(struct etcd_client *client, const struct etcd__rpc_kind *kind,
-                          const ProtobufCMessage *request, int64_t timeout_ms, etcd__rpc_done_fn *done,
-                          void *user, struct etcd__rpc **ret_rpc, etcd_error *reterr);
+                          const ProtobufCMessage *request, const struct etcd__rpc_options *options,
+                          etcd__rpc_done_fn *done, void *user, struct etcd__rpc **ret_rpc,
+                          etcd_error *reterr);
 void etcd__rpc_abort(struct etcd__rpc *rpc);
 
 /* Ends the calls that are part of a wait with ETCD_E_CANCELLED. Engine. */

@@ -149,11 +149,12 @@ static void on_timer(struct etcd__timer *timer)
 {
     struct etcd__sync *sync = ETCD__CONTAINER(timer, struct etcd__sync, timer);
     Etcd__Pb__MemberListRequest request = ETCD__PB__MEMBER_LIST_REQUEST__INIT;
+    const struct etcd__rpc_options options = {.timeout_ms = SYNC_TIMEOUT_MS};
     etcd_error err;
 
     request.linearizable = true;
-    if (etcd__rpc_run(sync->client, &member_list_kind, &request.base, SYNC_TIMEOUT_MS, on_members, sync,
-                      &sync->rpc, &err) == ETCD_OK)
+    if (etcd__rpc_run(sync->client, &member_list_kind, &request.base, &options, on_members, sync, &sync->rpc,
+                      &err) == ETCD_OK)
         return;
     warn_once(sync, &err);
     arm(sync);

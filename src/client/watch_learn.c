@@ -65,11 +65,11 @@ etcd_status etcd__watch_read_revision(const struct etcd_watch *watch, etcd__rpc_
                                       struct etcd__rpc **ret_rpc, etcd_error *reterr)
 {
     Etcd__Pb__RangeRequest request = ETCD__PB__RANGE_REQUEST__INIT;
+    const struct etcd__rpc_options options = {.timeout_ms = READ_TIMEOUT_MS};
 
     request.key = etcd__wire_data(watch->key);
     request.count_only = true;
-    return etcd__rpc_run(watch->client, &read_kind, &request.base, READ_TIMEOUT_MS, done, user, ret_rpc,
-                         reterr);
+    return etcd__rpc_run(watch->client, &read_kind, &request.base, &options, done, user, ret_rpc, reterr);
 }
 
 /* ---- its end --------------------------------------------------------------------------------------- */

@@ -481,3 +481,10 @@ void fake_etcd_set_members(struct fake_etcd *fake, const struct fake_member *mem
     fake_store_set_members(fake->store, members, count);
     unlock(fake);
 }
+
+void fake_etcd_set_alarms(struct fake_etcd *fake, const struct fake_alarm *alarms, size_t count)
+{
+    lock(fake);
+    fake_store_set_alarms(fake->store, alarms, count);
+    unlock(fake);
+}

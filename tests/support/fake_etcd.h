@@ -82,6 +82,7 @@ bool fake_etcd_field(struct fake_etcd *fake, const char *method, const char *nam
 void fake_etcd_set_auth(struct fake_etcd *fake, const char *user, const char *password);
 void fake_etcd_expire_tokens(struct fake_etcd *fake);
 void fake_etcd_set_members(struct fake_etcd *fake, const struct fake_member *members, size_t count);
+void fake_etcd_set_alarms(struct fake_etcd *fake, const struct fake_alarm *alarms, size_t count);
 
 /* Real sockets only. */
 void fake_etcd_cut(struct fake_etcd *fake); /* ends every connection */

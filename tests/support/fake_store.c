@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/fake_store.h"
 
+#include "support/fake_maintenance.h"
 #include "wire/messages.h"
 
 #include <stdio.h>
@@ -27,6 +28,7 @@ struct fake_store {
     size_t member_count;
     int64_t leases[MAX_LEASES];
     size_t lease_count;
+    struct fake_maintenance maintenance;
     Etcd__Pb__ResponseHeader header;
     Etcd__Pb__KeyValue kvs[MAX_PAIRS]; /* of the answer being made */
     Etcd__Pb__KeyValue *list[MAX_PAIRS];
@@ -86,6 +88,14 @@ void fake_store_set_members(struct fake_store *store, const struct fake_member *
 {
     store->members = members;
     store->member_count = count;
+}
+
+void fake_store_set_alarms(struct fake_store *store, const struct fake_alarm *alarms, size_t count)
+{
+    if (count > FAKE_ALARMS)
+        abort();
+    memcpy(store->maintenance.alarms, alarms, count * sizeof(alarms[0]));
+    store->maintenance.count = count;
 }
 
 int64_t fake_store_revision(const struct fake_store *store)
@@ -457,13 +467,15 @@ struct fake_answer_bytes fake_store_call(struct fake_store *store, const char *m
 
     for (size_t i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++)
         handler = strcmp(handlers[i].method, method) == 0 ? &handlers[i] : handler;
-    if (handler == NULL)
-        return answer;
     if (store->user != NULL && strcmp(method, "Authenticate") != 0) {
         if (token == NULL || token[0] == '\0')
             return refuse(CODE_INVALID_ARGUMENT, "etcdserver: user name is empty");
         if (!token_is_good(store, token))
             return refuse(CODE_UNAUTHENTICATED, "etcdserver: invalid auth token");
+    }
+    if (handler == NULL) {
+        (void)fake_maintenance_call(&store->maintenance, header_of(store), method, data, len, &answer);
+        return answer;
     }
     message = protobuf_c_message_unpack(handler->request, NULL, len, data);
     if (message == NULL)

@@ -20,6 +20,11 @@ struct fake_member {
     bool learner;
 };
 
+struct fake_alarm {
+    uint64_t member_id;
+    int type;
+};
+
 /* An answer: bytes with status 0, or a gRPC status with its message. */
 struct fake_answer_bytes {
     int code;
@@ -37,6 +42,7 @@ void fake_store_set_auth(struct fake_store *store, const char *user, const char 
 void fake_store_expire_tokens(struct fake_store *store);
 /* `members` must stay. */
 void fake_store_set_members(struct fake_store *store, const struct fake_member *members, size_t count);
+void fake_store_set_alarms(struct fake_store *store, const struct fake_alarm *alarms, size_t count);
 int64_t fake_store_revision(const struct fake_store *store);
 
 /*
