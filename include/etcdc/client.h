@@ -123,7 +123,10 @@ typedef struct etcd_client_opts {
      */
     const char *discovery_srv;
     const char *discovery_srv_name; /**< Added to the service: `_etcd-client-ssl-NAME._tcp`. NULL: none. */
-    /** A token that was issued elsewhere (JWT), instead of username and password. Never renewed. */
+    /**
+     * A token that was issued elsewhere (JWT), instead of username and password. Never renewed by a login; its
+     * source is read when the client is opened, and again whenever a server refuses the token.
+     */
     etcd_secret token;
     etcd_state_fn *on_state; /**< NULL: not wanted. */
     void *state_user_data;

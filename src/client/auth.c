@@ -3,6 +3,7 @@
 
 #include "client/client.h"
 #include "client/errors.h"
+#include "client/options.h"
 #include "client/results.h"
 #include "wire/codec.h"
 #include "wire/messages.h"
@@ -12,6 +13,8 @@
 enum {
     PAUSE_FIRST_MS = 50, /* before a login that failed in passing is tried again; doubles */
     PAUSE_MAX_MS = 1000,
+    SILENCE_MS = 1000, /* a login that stays unanswered is tried elsewhere; doubles */
+    SILENCE_DOUBLINGS_MAX = 4,
 };
 
 static const struct etcd__method authenticate = {"/etcdserverpb.Auth/Authenticate", "login", false};
@@ -55,6 +58,7 @@ static void become_ready(struct etcd__auth *auth, const char *token)
 
     etcd__timer_disarm(reactor, &auth->timer);
     auth->failures = 0;
+    auth->avoid = NULL;
     if (!etcd__channel_set_token(auth->client->channel, token)) {
         auth->state = ETCD__AUTH_EMPTY;
         finish(auth, etcd__fail_memory(&auth->error));
@@ -150,13 +154,35 @@ static void on_message(struct etcd__call *call, const uint8_t *data, size_t len)
     etcd__arena_deinit(&arena);
 }
 
+/* Looks at the login under way after so long, at the latest when its time is over. */
+static void look_again(struct etcd__auth *auth, int64_t after_ms)
+{
+    struct etcd__reactor *reactor = etcd__client_reactor(auth->client);
+    int64_t at_ms = reactor->now_ms + after_ms;
+
+    etcd__timer_arm(reactor, &auth->timer, at_ms < auth->limit_ms ? at_ms : auth->limit_ms);
+}
+
+static void on_silence(struct etcd__auth *auth)
+{
+    const struct etcd__subchannel *asked = auth->call.subchannel;
+    bool over = etcd__client_reactor(auth->client)->now_ms >= auth->limit_ms;
+
+    if (!over && (asked == NULL || !etcd__channel_has_other(auth->client->channel, asked))) {
+        look_again(auth, SILENCE_MS);
+        return;
+    }
+    auth->avoid = asked;
+    (void)etcd__call_cancel(&auth->call);
+    pause_login(auth);
+}
+
 static void on_timer(struct etcd__timer *timer)
 {
     struct etcd__auth *auth = ETCD__CONTAINER(timer, struct etcd__auth, timer);
 
     if (auth->state == ETCD__AUTH_RUNNING) {
-        (void)etcd__call_cancel(&auth->call);
-        pause_login(auth);
+        on_silence(auth);
     } else if (!etcd__list_empty(&auth->waiters)) {
         start_login(auth);
     }
@@ -164,7 +190,25 @@ static void on_timer(struct etcd__timer *timer)
 
 /* ---- the request ----------------------------------------------------------------------------------- */
 
+/*
+ * On a connection that was just made, the login has what making it has left of the dial timeout. Where
+ * another member could be asked it is not waited for so long, but longer each time: a login is slow work for
+ * a server.
+ */
+static void on_sent(struct etcd__call *call)
+{
+    struct etcd__auth *auth = ETCD__CONTAINER(call, struct etcd__auth, call);
+    int64_t now_ms = etcd__client_reactor(auth->client)->now_ms;
+    int64_t dialed_until_ms = etcd__call_dialed_ms(call) + auth->client->config.dial_timeout_ms;
+    unsigned doublings = auth->failures < SILENCE_DOUBLINGS_MAX ? auth->failures : SILENCE_DOUBLINGS_MAX;
+
+    if (dialed_until_ms > now_ms && dialed_until_ms < auth->limit_ms)
+        auth->limit_ms = dialed_until_ms;
+    look_again(auth, SILENCE_MS << doublings);
+}
+
 static const struct etcd__call_ops login_ops = {
+    .on_sent = on_sent,
     .on_message = on_message,
     .on_end = on_end,
 };
@@ -206,6 +250,7 @@ static void start_login(struct etcd__auth *auth)
         .deadline_ms = reactor->now_ms + client->config.dial_timeout_ms,
         .max_recv = client->config.max_recv_bytes,
         .no_token = true,
+        .avoid = auth->avoid,
     };
     etcd_status st = make_request(auth);
 
@@ -219,18 +264,49 @@ static void start_login(struct etcd__auth *auth)
     etcd__count(&client->metrics.logins, 1);
     etcd__call_start(&auth->call, client->channel, &config);
     etcd__call_send(&auth->call, &auth->request);
+    auth->limit_ms = config.deadline_ms;
     etcd__timer_arm(reactor, &auth->timer, config.deadline_ms);
 }
 
 /* ---- for the rest of the client -------------------------------------------------------------------- */
 
-void etcd__auth_init(struct etcd__auth *auth, struct etcd_client *client, bool has_credentials)
+/* Reads the given token. *ret_new: it is another one than before. */
+static etcd_status read_given(struct etcd__auth *auth, bool *ret_new, etcd_error *reterr)
 {
+    struct etcd__secret token = {0};
+    etcd_status st = etcd__config_token(&auth->client->config, &token, reterr);
+
+    *ret_new = false;
+    if (st != ETCD_OK)
+        return st;
+    if (etcd__secret_equal(&token, &auth->token)) {
+        etcd__secret_clear(&token);
+        return ETCD_OK;
+    }
+    if (!etcd__channel_set_token(auth->client->channel, token.data)) {
+        etcd__secret_clear(&token);
+        return etcd__fail_memory(reterr);
+    }
+    etcd__secret_clear(&auth->token);
+    auth->token = token;
+    auth->generation++;
+    *ret_new = true;
+    return ETCD_OK;
+}
+
+etcd_status etcd__auth_init(struct etcd__auth *auth, struct etcd_client *client, etcd_error *reterr)
+{
+    bool is_new;
+
     auth->client = client;
-    auth->state = has_credentials ? ETCD__AUTH_EMPTY : ETCD__AUTH_NONE;
     auth->timer.on_expire = on_timer;
     auth->done.run = on_done_task;
     etcd__list_init(&auth->waiters);
+    auth->state = client->config.username != NULL ? ETCD__AUTH_EMPTY : ETCD__AUTH_NONE;
+    if (client->config.token_kind == ETCD_SECRET_KIND_NONE)
+        return ETCD_OK;
+    auth->state = ETCD__AUTH_GIVEN;
+    return read_given(auth, &is_new, reterr);
 }
 
 void etcd__auth_close(struct etcd__auth *auth, etcd_status status)
@@ -257,8 +333,24 @@ void etcd__auth_unwait(struct etcd__auth_waiter *waiter)
     etcd__node_unlink(&waiter->node);
 }
 
+/* Another call may have found a new token since. */
+static bool replace_given(struct etcd__auth *auth, uint64_t generation)
+{
+    bool is_new = false;
+    etcd_error err;
+
+    if (auth->generation != generation)
+        return true;
+    if (read_given(auth, &is_new, &err) != ETCD_OK)
+        etcd__log(&auth->client->log, ETCD_LOG_WARN, "auth", "client '%s': the token was refused: %s",
+                  etcd__client_label(auth->client), err.message);
+    return is_new;
+}
+
 bool etcd__auth_reject(struct etcd__auth *auth, uint64_t generation)
 {
+    if (auth->state == ETCD__AUTH_GIVEN)
+        return replace_given(auth, generation);
     if (auth->state == ETCD__AUTH_NONE)
         return false;
     if (auth->state == ETCD__AUTH_READY && auth->generation == generation)

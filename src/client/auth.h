@@ -6,6 +6,9 @@
  *
  * States: NONE (no credentials), EMPTY (needs a login) -> RUNNING -> READY; a refused login goes back to
  * EMPTY and ends those who waited. A server without authentication counts as READY without a token.
+ *
+ * A token that was issued elsewhere is READY (GIVEN) from the start: there is nothing to log in with. When it
+ * is refused, its source is read again, and what is new there is the next token.
  */
 #ifndef ETCD__CLIENT_AUTH_H
 #define ETCD__CLIENT_AUTH_H
@@ -18,6 +21,7 @@ struct etcd_client;
 
 enum etcd__auth_state {
     ETCD__AUTH_NONE,
+    ETCD__AUTH_GIVEN,
     ETCD__AUTH_EMPTY,
     ETCD__AUTH_RUNNING,
     ETCD__AUTH_READY,
@@ -37,23 +41,26 @@ struct etcd__auth {
     struct etcd__list waiters;
     struct etcd__call call;
     struct etcd__outgoing request;
-    struct etcd__secret token; /* as the answer brought it, until the call ends */
+    struct etcd__secret token; /* as the answer brought it, until the call ends; GIVEN: the one in use */
     struct etcd__timer timer;  /* the limit of one login, or the pause before the next */
     struct etcd__task done;    /* tells the waiters */
     etcd_status outcome;
     etcd_error error;
-    unsigned failures; /* in a row, for the pause */
+    unsigned failures;                    /* in a row, for the pause */
+    int64_t limit_ms;                     /* of the login under way */
+    const struct etcd__subchannel *avoid; /* the last one did not answer there; only for comparing */
     bool warned_not_enabled;
 };
 
-void etcd__auth_init(struct etcd__auth *auth, struct etcd_client *client, bool has_credentials);
+/* ETCD_E_NO_MEMORY; ETCD_E_INVALID_ARGUMENT, ETCD_E_IO: the token's source. */
+etcd_status etcd__auth_init(struct etcd__auth *auth, struct etcd_client *client, etcd_error *reterr);
 /* Ends the login and tells every waiter `status` before it returns. */
 void etcd__auth_close(struct etcd__auth *auth, etcd_status status);
 
 /* Calls may go out now. */
 static inline bool etcd__auth_ready(const struct etcd__auth *auth)
 {
-    return auth->state == ETCD__AUTH_NONE || auth->state == ETCD__AUTH_READY;
+    return auth->state != ETCD__AUTH_EMPTY && auth->state != ETCD__AUTH_RUNNING;
 }
 /* Waits for a login, starting it if need be. */
 void etcd__auth_wait(struct etcd__auth *auth, struct etcd__auth_waiter *waiter);

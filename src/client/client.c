@@ -92,7 +92,7 @@ static void warn_of_clear_text(const struct etcd_client *client)
 {
     const struct etcd__client_config *config = &client->config;
 
-    if (config->username == NULL)
+    if (!etcd__config_has_credentials(config))
         return;
     for (size_t i = 0; i < config->endpoint_count; i++) {
         const struct etcd__endpoint *endpoint = &config->endpoints[i];
@@ -180,6 +180,8 @@ static void open_in_engine(void *arg)
     opening->status = make_tls(client, opening->reterr);
     if (opening->status == ETCD_OK)
         opening->status = make_channel(client, opening->reterr);
+    if (opening->status == ETCD_OK)
+        opening->status = etcd__auth_init(&client->auth, client, opening->reterr);
     if (opening->status != ETCD_OK) {
         etcd__error_prefix(opening->reterr, "client '%s'", etcd__client_label(client));
         etcd__channel_free(client->channel);
@@ -187,7 +189,6 @@ static void open_in_engine(void *arg)
         client->torn_down = true;
         return;
     }
-    etcd__auth_init(&client->auth, client, client->config.username != NULL);
     etcd__watch_hub_init(&client->watches, client);
     etcd__lessor_init(&client->lessor, client);
     etcd__sync_start(&client->sync, client, client->config.auto_sync_interval_ms);

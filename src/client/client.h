@@ -34,6 +34,8 @@ struct etcd__client_config {
     char *username; /* NULL: none */
     etcd_secret_kind password_kind;
     struct etcd__secret password; /* the text, or what to read it from */
+    etcd_secret_kind token_kind;  /* of a token that was issued elsewhere; NONE: no such token */
+    struct etcd__secret token;    /* the text, or what to read it from */
     char *ca_file, *cert_file, *key_file, *server_name;
     bool has_tls, insecure_skip_verify;
 };

@@ -51,6 +51,8 @@ static void describe(const struct etcd_client *client, struct etcd__buf *text)
     add_time(text, "timeout", config->timeout_ms);
     add_optional(text, "username", config->username);
     (void)etcd__buf_printf(text, "password: %s\n", config->username == NULL ? "not set" : "set");
+    (void)etcd__buf_printf(text, "token: %s\n",
+                           config->token_kind == ETCD_SECRET_KIND_NONE ? "not set" : "set");
     if (config->auto_sync_interval_ms == 0)
         (void)etcd__buf_printf(text, "auto_sync_interval: off\n");
     else

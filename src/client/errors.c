@@ -221,9 +221,11 @@ static const char *remark(const struct etcd_client *client, const struct etcd__v
 {
     if (maybe)
         return " (the write may have been applied)";
-    if (verdict->remedy == ETCD__REMEDY_LOGIN && client->config.username == NULL)
-        return " (no user given)";
-    return "";
+    if (verdict->remedy != ETCD__REMEDY_LOGIN || client->config.username != NULL)
+        return "";
+    return client->config.token_kind == ETCD_SECRET_KIND_NONE
+               ? " (no user given)"
+               : " (the token is not accepted, and its source has no other)";
 }
 
 etcd_status etcd__error_of_end(etcd_error *reterr, const struct etcd_client *client, const char *operation,

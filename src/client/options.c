@@ -178,6 +178,52 @@ etcd_status etcd__config_password(const struct etcd__client_config *config, stru
                              ret_password, reterr);
 }
 
+/* A header field carries it: JWTs are letters, digits and a few signs. */
+static bool is_printable(const struct etcd__secret *secret)
+{
+    for (size_t i = 0; i < secret->len; i++) {
+        if (secret->data[i] <= ' ' || secret->data[i] > '~')
+            return false;
+    }
+    return true;
+}
+
+etcd_status etcd__config_token(const struct etcd__client_config *config, struct etcd__secret *ret_token,
+                               etcd_error *reterr)
+{
+    etcd_status st = etcd__secret_load("token", etcd_secret_of(config->token_kind, config->token.data),
+                                       ret_token, reterr);
+
+    if (st != ETCD_OK || is_printable(ret_token))
+        return st;
+    etcd__secret_clear(ret_token);
+    return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT,
+                      "token: it has a character that no token can have (a space or a line break, say)");
+}
+
+static etcd_status take_token(const etcd_client_opts *opts, struct etcd__client_config *config,
+                              etcd_error *reterr)
+{
+    struct etcd__secret probe = {0};
+    etcd_status st;
+
+    if (opts->token.kind == ETCD_SECRET_KIND_NONE)
+        return ETCD_OK;
+    if (config->username != NULL)
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT,
+                          "token is set together with username and password: only one of them can be");
+    st = etcd__secret_load("token", opts->token, &probe, reterr);
+    etcd__secret_clear(&probe);
+    if (st != ETCD_OK)
+        return st;
+    config->token_kind = opts->token.kind;
+    if (!etcd__secret_set(&config->token, opts->token.ref, strlen(opts->token.ref)))
+        return etcd__fail_memory(reterr);
+    st = etcd__config_token(config, &probe, reterr);
+    etcd__secret_clear(&probe);
+    return st;
+}
+
 static etcd_status take_credentials(const etcd_client_opts *opts, struct etcd__client_config *config,
                                     etcd_error *reterr)
 {
@@ -210,7 +256,7 @@ static etcd_status take_all(const etcd_client_opts *opts, struct etcd__client_co
 {
     static etcd_status (*const parts[])(const etcd_client_opts *, struct etcd__client_config *,
                                         etcd_error *) = {
-        take_name, take_times, take_sizes, take_endpoints, take_tls, take_credentials,
+        take_name, take_times, take_sizes, take_endpoints, take_tls, take_credentials, take_token,
     };
     etcd_status st = ETCD_OK;
 
@@ -237,6 +283,7 @@ void etcd__config_deinit(struct etcd__client_config *config)
     etcd__free(config->name);
     etcd__free(config->username);
     etcd__secret_clear(&config->password);
+    etcd__secret_clear(&config->token);
     etcd__free(config->ca_file);
     etcd__free(config->cert_file);
     etcd__free(config->key_file);

@@ -21,6 +21,14 @@ void etcd__config_deinit(struct etcd__client_config *config);
  */
 etcd_status etcd__config_password(const struct etcd__client_config *config, struct etcd__secret *ret_password,
                                   etcd_error *reterr);
+/* The same for the token that was issued elsewhere. */
+etcd_status etcd__config_token(const struct etcd__client_config *config, struct etcd__secret *ret_token,
+                               etcd_error *reterr);
+/* The client has something to show who it is. */
+static inline bool etcd__config_has_credentials(const struct etcd__client_config *config)
+{
+    return config->username != NULL || config->token_kind != ETCD_SECRET_KIND_NONE;
+}
 /* The endpoint of this configuration goes over TLS. */
 bool etcd__config_uses_tls(const struct etcd__client_config *config, const struct etcd__endpoint *endpoint);
 /* The endpoint's host is this machine, whatever the network does. */

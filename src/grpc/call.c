@@ -485,6 +485,12 @@ enum etcd__sent etcd__call_cancel(struct etcd__call *call)
     return sent;
 }
 
+int64_t etcd__call_dialed_ms(const struct etcd__call *call)
+{
+    assert(call->state == ETCD__CALL_ACTIVE);
+    return call->transport->dialed_ms;
+}
+
 void etcd__call_pause(struct etcd__call *call, bool paused)
 {
     assert(etcd__call_alive(call));

@@ -127,6 +127,8 @@ void etcd__call_half_close(struct etcd__call *call);
  * server.
  */
 enum etcd__sent etcd__call_cancel(struct etcd__call *call);
+/* When the connection that an active call runs on began to be made. */
+int64_t etcd__call_dialed_ms(const struct etcd__call *call);
 /* Stops or resumes reading (HTTP/2 flow control holds the server back). */
 void etcd__call_pause(struct etcd__call *call, bool paused);
 static inline bool etcd__call_alive(const struct etcd__call *call)

@@ -267,6 +267,7 @@ etcd_status etcd__transport_new(const struct etcd__transport_config *config,
     if (transport == NULL)
         return etcd__fail_memory(reterr);
     transport->config = *config;
+    transport->dialed_ms = channel->reactor->now_ms;
     transport->flush.run = run_flush;
     transport->reap.run = run_reap;
     etcd__list_init(&transport->calls);

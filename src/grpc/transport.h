@@ -46,7 +46,7 @@ struct etcd__transport {
     struct etcd__task flush; /* writes what the turn has collected */
     struct etcd__task reap;  /* closes a draining connection without calls */
     struct etcd__health health;
-    int64_t ready_ms;
+    int64_t dialed_ms, ready_ms;
     bool ready;
     bool answered; /* some call got an answer: the endpoint is good for something */
     bool draining;

@@ -156,10 +156,10 @@ static int connect_to(const char *endpoint)
     return fd;
 }
 
-int watch_metric(struct etcd_server *server, const char *what)
+int server_metric(struct etcd_server *server, const char *series)
 {
     static const char request[] = "GET /metrics HTTP/1.0\r\n\r\n";
-    char *text = malloc(METRICS_SIZE), name[80];
+    char *text = malloc(METRICS_SIZE), name[160];
     int fd = connect_to(etcd_server_endpoint(server, 0)), value = -1;
     const char *line;
     size_t len = 0;
@@ -171,12 +171,20 @@ int watch_metric(struct etcd_server *server, const char *what)
         len += (size_t)got;
     close(fd);
     text[len] = '\0';
-    snprintf(name, sizeof(name), "\netcd_debugging_mvcc_%s_total ", what);
+    snprintf(name, sizeof(name), "\n%s ", series);
     line = strstr(text, name);
     if (line != NULL)
         value = (int)strtod(line + strlen(name), NULL);
     free(text);
     return value;
+}
+
+int watch_metric(struct etcd_server *server, const char *what)
+{
+    char series[80];
+
+    snprintf(series, sizeof(series), "etcd_debugging_mvcc_%s_total", what);
+    return server_metric(server, series);
 }
 
 void watch_wait_metric(struct watching *watching, const char *what, int wanted)

@@ -38,6 +38,8 @@ void watch_expect_each(etcd_watch *watch, int64_t first, int64_t last);
 /* The same, but there may be more behind it; returns the revision that comes next. */
 int64_t watch_expect_until(etcd_watch *watch, int64_t first, int64_t until);
 
+/* What member 0 counts, by the name that its metrics have for it, labels included; -1: it does not. */
+int server_metric(struct etcd_server *server, const char *series);
 /* What member 0 counts: "watcher" (watches that it serves) or "watch_stream" (streams that carry them). */
 int watch_metric(struct etcd_server *server, const char *what);
 /* Waits until it counts so many, and drives the client meanwhile. */
