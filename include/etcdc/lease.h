@@ -46,7 +46,8 @@ typedef struct etcd_lease_opts {
 #endif
 
 /**
- * Creates a lease. Nothing keeps it alive but etcd_keepalive_start().
+ * Creates a lease. Nothing keeps it alive but etcd_keepalive_start() and
+ * etcd_lease_keepalive_once().
  *
  * @param ttl_s           1 .. ETCD_LEASE_TTL_MAX seconds. The server may choose more: see ret_lease->ttl_s.
  * @param[out] ret_lease  Set on success. NULL if not wanted.
@@ -83,6 +84,28 @@ ETCD_API ETCD_NODISCARD etcd_status etcd_lease_revoke_async(etcd_client *client,
                                                             const etcd_lease_opts *opts, etcd_op_fn *on_done,
                                                             void *user_data, etcd_op **ret_op,
                                                             etcd_error *reterr);
+
+/**
+ * Renews a lease once: its time starts anew. For programs that renew by themselves; etcd_keepalive_start()
+ * does it for as long as it is wanted.
+ *
+ * @param[out] ret_lease  Id and TTL after the renewal. NULL if not wanted.
+ * @retval ETCD_OK
+ * @retval ETCD_E_LEASE_NOT_FOUND  There is none (any more).
+ * @retval common                  See the head of kv.h.
+ * @par Threads Any; caller drive: the loop's thread.
+ * @since 0.1
+ */
+ETCD_API ETCD_NODISCARD etcd_status etcd_lease_keepalive_once(etcd_client *client, int64_t lease_id,
+                                                              const etcd_lease_opts *opts,
+                                                              etcd_lease *ret_lease, etcd_error *reterr);
+/** Starts it; see etcd_put_async(). @since 0.1 */
+ETCD_API ETCD_NODISCARD etcd_status etcd_lease_keepalive_once_async(etcd_client *client, int64_t lease_id,
+                                                                    const etcd_lease_opts *opts,
+                                                                    etcd_op_fn *on_done, void *user_data,
+                                                                    etcd_op **ret_op, etcd_error *reterr);
+/** Its outcome; see etcd_put_take(). @since 0.1 */
+ETCD_API etcd_status etcd_lease_keepalive_once_take(etcd_op *op, etcd_lease *ret_lease, etcd_error *reterr);
 
 /** What is left of a lease. Owned by whoever took it. */
 typedef struct etcd_ttl_result etcd_ttl_result;

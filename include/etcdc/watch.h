@@ -59,7 +59,7 @@ typedef struct etcd_watch_opts {
     void *user_data;
     /** Events that may wait to be pulled; beyond, the watch pauses and later catches up. 0: 10,000. */
     size_t max_events;
-    size_t max_bytes; /**< The same in bytes. 0: 64 MiB. */
+    size_t max_bytes; /**< The same in bytes of memory, about 1 KB for a small batch. 0: 64 MiB. */
     bool prefix;      /**< All keys that begin with `key`; an empty key means all keys. */
     bool from_key;    /**< All keys from `key` on; an empty key means all keys. */
     bool prev_kv;     /**< With each event, the pair before it. */
@@ -68,17 +68,17 @@ typedef struct etcd_watch_opts {
     /** Deliver empty batches now and then (the server's interval: 10 min) that say how far the watch is. */
     bool progress;
     bool no_fragment; /**< Do not let the server split large answers. */
-    uint8_t pad_[1];  /**< Zero. */
+    /**
+     * Deliver an empty batch, first and once, when a server has the watch: nothing that happens from then
+     * on is waited for in vain. Its revision is the one before the first that can follow.
+     */
+    bool created;
 } etcd_watch_opts;
 
 /* clang-format off */
 /** Initialises the struct with its defaults, in C and C++. */
-#define ETCD_WATCH_OPTS_INIT                                                                                        \
-    {                                                                                                               \
-        sizeof(etcd_watch_opts), {NULL, 0}, 0, NULL, NULL, 0, 0, false, false, false, false, false, false, false, { \
-            0                                                                                                       \
-        }                                                                                                           \
-    }
+#define ETCD_WATCH_OPTS_INIT \
+    {sizeof(etcd_watch_opts), {NULL, 0}, 0, NULL, NULL, 0, 0, false, false, false, false, false, false, false, false}
 /* clang-format on */
 #ifndef __cplusplus
 /** Options in place: `ETCD_WATCH_OPTS(.prefix = true)`. */
@@ -124,6 +124,20 @@ ETCD_API ETCD_NODISCARD etcd_status etcd_watch_next(etcd_watch *watch, int64_t t
                                                     etcd_events **ret_events, etcd_error *reterr);
 
 /**
+ * Asks how far the watch is: an empty batch comes, whose revision says so - everything up to it has been
+ * delivered before. Returns at once. It is asked for again until it comes, also on the next stream; what is
+ * asked for meanwhile comes with it. Servers before 3.4.25 and 3.5.8, and grpc-proxies, cannot be asked: from
+ * them it comes with their periodic notice (10 min).
+ *
+ * @retval ETCD_OK
+ * @retval ETCD_E_INVALID_ARGUMENT  watch is NULL.
+ * @retval any                      The watch has ended: with this.
+ * @par Threads Any, also from callbacks.
+ * @since 0.1
+ */
+ETCD_API etcd_status etcd_watch_request_progress(etcd_watch *watch, etcd_error *reterr);
+
+/**
  * Ends the watch with ETCD_E_CANCELLED; a blocked etcd_watch_next() returns at once. Idempotent, any
  * thread. @since 0.1
  */
@@ -139,7 +153,7 @@ ETCD_API void etcd_watch_close(etcd_watch *watch);
 
 /** Head of the answer that brought the events; its revision is how far the watch is. @since 0.1 */
 ETCD_API const etcd_header *etcd_events_header(const etcd_events *events);
-/** Number of events; 0 for a progress notice. @since 0.1 */
+/** Number of events; 0 for a batch that only says how far the watch is. @since 0.1 */
 ETCD_API size_t etcd_events_count(const etcd_events *events);
 /** Event `index`, from 0; NULL beyond the end. @since 0.1 */
 ETCD_API const etcd_event *etcd_events_at(const etcd_events *events, size_t index);

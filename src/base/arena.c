@@ -42,6 +42,7 @@ static struct etcd__arena_block *add_block(struct etcd__arena *arena, size_t siz
 
     if (block == NULL)
         return NULL;
+    arena->size += sizeof(*block) + size;
     block->next = arena->blocks;
     block->shared = shared;
     arena->blocks = block;

@@ -22,6 +22,7 @@ struct etcd__arena {
     char *pos, *end;                  /* what is left of the newest shared block */
     struct etcd__arena_block *blocks; /* the newest first */
     size_t next_size;                 /* of the next block; doubles up to a limit */
+    size_t size;                      /* of all blocks together */
 };
 
 /* Chooses the size of the first block, when the caller knows about how much is to come. */

@@ -31,6 +31,7 @@ struct etcd__client_config {
     int64_t keepalive_time_ms, keepalive_timeout_ms;
     size_t max_send_bytes, max_recv_bytes;
     uint32_t max_outstanding;
+    uint32_t warn_watches;
     char *username; /* NULL: none */
     etcd_secret_kind password_kind;
     struct etcd__secret password; /* the text, or what to read it from */

@@ -62,6 +62,7 @@ static void describe(const struct etcd_client *client, struct etcd__buf *text)
     add_time(text, "keepalive_time", config->keepalive_time_ms);
     add_time(text, "keepalive_timeout", config->keepalive_timeout_ms);
     (void)etcd__buf_printf(text, "max_outstanding: %" PRIu32 "\n", config->max_outstanding);
+    (void)etcd__buf_printf(text, "warn_watches: %" PRIu32 "\n", config->warn_watches);
     add_tls(text, config);
     (void)etcd__buf_printf(text, "drive: %s\n",
                            client->loop->drive == ETCD_DRIVE_THREAD ? "thread" : "caller");

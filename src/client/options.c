@@ -13,6 +13,7 @@ enum {
     DEFAULT_KEEPALIVE_TIME_MS = 10000, /* also the least: etcd punishes pings below 5 s */
     DEFAULT_KEEPALIVE_TIMEOUT_MS = 5000,
     DEFAULT_MAX_SEND_BYTES = 2 * 1024 * 1024,
+    DEFAULT_WARN_WATCHES = 10000,
     DEFAULT_MAX_OUTSTANDING = 100000,
     NAME_MAX_LEN = 255,
 };
@@ -73,6 +74,7 @@ static etcd_status take_sizes(const etcd_client_opts *opts, struct etcd__client_
     config->max_send_bytes = opts->max_send_bytes == 0 ? DEFAULT_MAX_SEND_BYTES : opts->max_send_bytes;
     config->max_recv_bytes = opts->max_recv_bytes == 0 ? default_max_recv_bytes : opts->max_recv_bytes;
     config->max_outstanding = opts->max_outstanding == 0 ? DEFAULT_MAX_OUTSTANDING : opts->max_outstanding;
+    config->warn_watches = opts->warn_watches == 0 ? DEFAULT_WARN_WATCHES : opts->warn_watches;
     if (opts->max_send_bytes > UINT32_MAX || opts->max_recv_bytes > UINT32_MAX)
         return etcd__fail(
             reterr, ETCD_E_INVALID_ARGUMENT, "max_%s_bytes is %zu: gRPC messages end at %" PRIu32 " bytes",

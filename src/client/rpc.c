@@ -217,6 +217,8 @@ static bool other_alive(const struct etcd__rpc *rpc, const struct attempt *attem
     return etcd__call_alive(&rpc->first.call);
 }
 
+static void answered(struct etcd__rpc *rpc);
+
 static void on_message(struct etcd__call *call, const uint8_t *data, size_t len)
 {
     struct attempt *attempt = ETCD__CONTAINER(call, struct attempt, call);
@@ -228,6 +230,8 @@ static void on_message(struct etcd__call *call, const uint8_t *data, size_t len)
         rpc->kind->free_result(rpc->op.result);
     rpc->op.result = NULL;
     rpc->decoded = rpc->kind->decode(data, len, &rpc->op.result, &rpc->op.error);
+    if (rpc->kind->method.streaming)
+        answered(rpc); /* which stops the call: the stream was there for this answer */
 }
 
 static void answered(struct etcd__rpc *rpc)
@@ -345,11 +349,18 @@ static void on_end(struct etcd__call *call, const struct etcd__call_end *end)
 {
     struct attempt *attempt = ETCD__CONTAINER(call, struct attempt, call);
     struct etcd__rpc *rpc = attempt->rpc;
+    struct etcd__call_end own;
 
-    if (end->code == ETCD__GRPC_OK)
+    if (end->code == ETCD__GRPC_OK && rpc->kind->method.streaming) {
+        own = *end;
+        own.code = ETCD__GRPC_UNAVAILABLE;
+        own.message = "the server ended the stream without an answer";
+        failed(rpc, attempt, &own);
+    } else if (end->code == ETCD__GRPC_OK) {
         answered(rpc);
-    else
+    } else {
         failed(rpc, attempt, end);
+    }
 }
 
 static const struct etcd__call_ops attempt_ops = {
@@ -364,6 +375,7 @@ static void start_attempt(struct etcd__rpc *rpc, struct attempt *attempt)
         .ops = &attempt_ops,
         .deadline_ms = rpc->deadline_ms,
         .max_recv = rpc->client->config.max_recv_bytes,
+        .require_leader = rpc->kind->method.streaming,
         .fail_fast = rpc->fail_fast,
         .avoid = rpc->avoid,
         .only = rpc->only,

@@ -21,7 +21,7 @@ struct etcd_client;
 
 /* Constant description of a call; its address is the operation's kind. */
 struct etcd__rpc_kind {
-    struct etcd__method method; /* name: for error texts, "put" */
+    struct etcd__method method; /* name: for error texts, "put". Streaming: over with the first answer */
     bool repeatable;            /* doing it twice is doing it once */
     bool writes;                /* a lost answer is MAYBE_APPLIED */
     /* Makes the result from the answer. ETCD_E_PROTOCOL, ETCD_E_NO_MEMORY. */

@@ -19,6 +19,7 @@ enum {
     ASKED_START = 1 << 0,
     ASKED_CANCEL = 1 << 1,
     ASKED_DRAINED = 1 << 2,
+    ASKED_PROGRESS = 1 << 3,
 };
 
 /* ---- memory ---------------------------------------------------------------------------------------- */
@@ -47,6 +48,8 @@ static void run_work(struct etcd__work *work)
         etcd__watch_start(watch);
     if ((asked & ASKED_DRAINED) != 0)
         etcd__watch_drained(watch);
+    if ((asked & ASKED_PROGRESS) != 0)
+        etcd__watch_want_progress(watch);
     if ((asked & ASKED_CANCEL) != 0)
         etcd__watch_end(watch, ETCD_E_CANCELLED, NULL);
     unref(watch);
@@ -205,6 +208,7 @@ static struct etcd_watch *new_watch(struct etcd_client *client, const etcd_watch
     watch->no_delete = opts->no_delete;
     watch->progress = opts->progress;
     watch->no_fragment = opts->no_fragment;
+    watch->created = opts->created;
     watch->next_revision = opts->start_revision;
     watch->state = ETCD__WATCH_NEW;
     return watch;
@@ -332,6 +336,26 @@ etcd_status etcd_watch_next(etcd_watch *watch, int64_t timeout_ms, etcd_events *
     if (found == ETCD__WATCH_FOUND_EVENTS)
         return ETCD_OK;
     return found == ETCD__WATCH_FOUND_END ? outcome(watch, reterr) : nothing_yet(watch, timeout_ms, reterr);
+}
+
+/* ---- how far --------------------------------------------------------------------------------------- */
+
+etcd_status etcd_watch_request_progress(etcd_watch *watch, etcd_error *reterr)
+{
+    etcd_status st;
+    bool ended;
+
+    if (watch == NULL)
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "watch is NULL");
+    st = etcd__loop_usable(watch->client->loop, reterr);
+    if (st != ETCD_OK)
+        return st;
+    (void)pthread_mutex_lock(&watch->queue.mutex);
+    ended = watch->queue.ended;
+    if (!ended)
+        ask_for(watch, ASKED_PROGRESS);
+    (void)pthread_mutex_unlock(&watch->queue.mutex);
+    return ended ? outcome(watch, reterr) : ETCD_OK;
 }
 
 /* ---- ending ---------------------------------------------------------------------------------------- */

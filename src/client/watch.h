@@ -10,6 +10,7 @@
  *   watch_verify.c   finds out whether the store went back
  *   watch_stream.c   one gRPC stream: login, back-off, ids
  *   watch_answers.c  what comes back on it
+ *   watch_progress.c how far is it, on request
  *   watch_ends.c     how it ended
  *   watch_hub.c      who goes to which stream, and when
  */
@@ -27,6 +28,8 @@ struct etcd__watch_stream;
 struct etcd__watch_hub {
     struct etcd_client *client;
     struct etcd__list watches; /* every watch that the engine knows and that has not ended */
+    size_t count;              /* in `watches` */
+    bool warned;               /* there are more of them than the program wants without a word */
     struct etcd__list streams;
     struct etcd__watch_stream *shared; /* the one that takes newcomers, or NULL */
     bool foreign_ids;                  /* the server does not take our ids: create one watch at a time */

@@ -2,7 +2,7 @@
 /* What the server sends on a stream: who is it for, and what does it say. */
 #include "client/watch_stream.h"
 
-enum { NO_ID = -1 }; /* of refusals, and of progress that nobody asked for */
+enum { NO_ID = -1 }; /* of refusals, and of progress that was asked for */
 
 /* ---- answers to creates ---------------------------------------------------------------------------- */
 
@@ -54,6 +54,7 @@ static void created(struct etcd__watch_stream *stream, struct etcd_watch *watch,
                     const struct etcd__wire_watch *head)
 {
     stream->answered = true;
+    stream->member_id = head->header.member_id;
     if (watch == NULL) {
         if (stream->foreign)
             etcd__watch_stream_cancel_id(stream, head->watch_id);
@@ -109,10 +110,11 @@ static bool dispatch(struct etcd__watch_stream *stream, const struct etcd__wire_
         answer_create(stream, head);
         return false;
     }
-    /*
-     * Ids that nobody has are those of watches that left; so is -1, the progress that this client never
-     * asks for.
-     */
+    if (head->watch_id == NO_ID && !head->canceled && head->event_count == 0) {
+        etcd__watch_stream_progressed(stream, &head->header);
+        return false;
+    }
+    /* Ids that nobody has are those of watches that left. */
     watch = etcd__map_get(&stream->ids, (uint64_t)head->watch_id);
     if (watch == NULL)
         return false;

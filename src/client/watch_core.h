@@ -48,16 +48,18 @@ struct etcd_watch {
 
     /* Constant. */
     bool prev_kv, no_put, no_delete, progress, no_fragment;
+    bool created;              /* to be told that it was created */
     etcd_bytes key, range_end; /* behind this struct */
 
     /* Engine. */
-    uint8_t state;     /* enum etcd__watch_state */
-    uint8_t failures;  /* in a row, for the pause */
-    uint8_t logins;    /* creates in a row that were told to log in */
-    uint8_t too_large; /* answers in a row that were too large */
-    bool created_once; /* for the log */
-    bool proven;       /* next_revision - 1 is a revision that a server had */
-    uint8_t suspect;   /* see watch_verify.c */
+    uint8_t state;        /* enum etcd__watch_state */
+    uint8_t failures;     /* in a row, for the pause */
+    uint8_t logins;       /* creates in a row that were told to log in */
+    uint8_t too_large;    /* answers in a row that were too large */
+    bool created_once;    /* by a server */
+    bool progress_wanted; /* the program has asked how far it is */
+    bool proven;          /* next_revision - 1 is a revision that a server had */
+    uint8_t suspect;      /* see watch_verify.c */
     struct etcd__node in_hub;
     struct etcd__node place; /* in the list of a read, a stream or the resting */
     union {
@@ -91,6 +93,10 @@ void etcd__watch_compacted(struct etcd_watch *watch, int64_t revision);
 /* Events, or how far the watch is. Takes the batch over. */
 void etcd__watch_received(struct etcd_watch *watch, const struct etcd__wire_watch *head,
                           struct etcd_events *events);
+/* The program wants to know how far the watch is. */
+void etcd__watch_want_progress(struct etcd_watch *watch);
+/* Everything up to the revision of this header was received, for all watches of its stream. */
+void etcd__watch_progressed(struct etcd_watch *watch, const etcd_header *header);
 /*
  * The stream broke; the watch is still on it. Returns false when the watch does not want to be created
  * again now.
@@ -127,6 +133,9 @@ void etcd__watch_verify_close(struct etcd__watch_hub *hub);
 
 /* ---- watch_hub.c ----------------------------------------------------------------------------------- */
 
+/* It is one of the hub's, or no longer. */
+void etcd__watch_count(struct etcd_watch *watch);
+void etcd__watch_uncount(struct etcd_watch *watch);
 /* Queues the watch on the shared stream, or on one of its own. Ends it when there is no memory. */
 void etcd__watch_place(struct etcd_watch *watch);
 void etcd__watch_place_alone(struct etcd_watch *watch);

@@ -25,7 +25,6 @@ etcd_status etcd__events_read(const uint8_t *data, size_t len, struct etcd_event
     events->header = ret_head->header;
     events->events = ret_head->events;
     events->count = events->capacity = ret_head->event_count;
-    events->bytes = len;
     *ret_events = events;
     return ETCD_OK;
 }
@@ -55,6 +54,15 @@ int64_t etcd__events_last_revision(const struct etcd_events *events)
 {
     assert(events->count > 0);
     return events->events[events->count - 1].kv.mod_revision;
+}
+
+size_t etcd__events_footprint(const struct etcd_events *events)
+{
+    size_t bytes = 0;
+
+    for (; events != NULL; events = events->part)
+        bytes += sizeof(*events) + events->arena.size;
+    return bytes;
 }
 
 /* ---- joining --------------------------------------------------------------------------------------- */
@@ -87,7 +95,6 @@ bool etcd__events_join(struct etcd_events *events, struct etcd_events *more)
     if (more->count > 0)
         memcpy(events->events + events->count, more->events, more->count * sizeof(*more->events));
     events->count += more->count;
-    events->bytes += more->bytes;
     events->header = more->header;
     more->part = events->part;
     events->part = more;
@@ -103,7 +110,6 @@ static bool copy_bytes(struct etcd_events *to, etcd_bytes *bytes)
     if (copy == NULL)
         return false;
     bytes->data = copy;
-    to->bytes += bytes->len;
     return true;
 }
 

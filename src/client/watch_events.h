@@ -16,7 +16,7 @@ struct etcd_events {
     etcd_header header;
     etcd_event *events;
     size_t count, capacity;
-    size_t bytes;             /* what the batch counts for in a queue */
+    size_t bytes;             /* what the batch counts for in a queue; set when it is queued */
     struct etcd_events *part; /* another one whose memory these events use as well */
     struct etcd__arena arena;
 };
@@ -33,6 +33,8 @@ bool etcd__events_in_order(const struct etcd_events *events, const struct etcd_e
 void etcd__events_drop_before(struct etcd_events *events, int64_t revision);
 /* The revision of the last event; there is one. */
 int64_t etcd__events_last_revision(const struct etcd_events *events);
+/* The memory that the batch takes, all of it. */
+size_t etcd__events_footprint(const struct etcd_events *events);
 /* Puts `more` behind `events`, which owns it from then on. False when out of memory: nothing has changed. */
 bool etcd__events_join(struct etcd_events *events, struct etcd_events *more);
 /*

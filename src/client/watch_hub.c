@@ -4,6 +4,7 @@
 #include "client/watch_stream.h"
 
 #include <assert.h>
+#include <inttypes.h>
 
 enum {
     PAUSE_FIRST_MS = 50,
@@ -13,6 +14,36 @@ enum {
 static struct etcd_watch *watch_at(struct etcd__node *place)
 {
     return ETCD__CONTAINER(place, struct etcd_watch, place);
+}
+
+/* ---- counting -------------------------------------------------------------------------------------- */
+
+void etcd__watch_count(struct etcd_watch *watch)
+{
+    struct etcd_client *client = watch->client;
+    struct etcd__watch_hub *hub = &client->watches;
+
+    etcd__list_push(&hub->watches, &watch->in_hub);
+    hub->count++;
+    etcd__count(&client->metrics.watches, 1);
+    if (hub->warned || hub->count <= client->config.warn_watches)
+        return;
+    hub->warned = true;
+    etcd__log(&client->log, ETCD_LOG_WARN, "watch",
+              "client '%s': more than %" PRIu32 " watches are open (warn_watches)",
+              etcd__client_label(client), client->config.warn_watches);
+}
+
+void etcd__watch_uncount(struct etcd_watch *watch)
+{
+    struct etcd__watch_hub *hub = &watch->client->watches;
+
+    if (!etcd__node_linked(&watch->in_hub))
+        return; /* it never began */
+    etcd__node_unlink(&watch->in_hub);
+    etcd__count_down(&watch->client->metrics.watches);
+    if (--hub->count <= watch->client->config.warn_watches)
+        hub->warned = false;
 }
 
 /* ---- pauses ---------------------------------------------------------------------------------------- */

@@ -59,9 +59,7 @@ void etcd__watch_end(struct etcd_watch *watch, etcd_status status, const etcd_er
         return;
     leave(watch);
     drop_carry(watch);
-    if (etcd__node_linked(&watch->in_hub))
-        etcd__count_down(&watch->client->metrics.watches);
-    etcd__node_unlink(&watch->in_hub);
+    etcd__watch_uncount(watch);
     watch->state = ETCD__WATCH_ENDED;
     (void)etcd__watch_queue_end(&watch->queue, status, err);
     if (watch->on_events != NULL)
@@ -95,6 +93,21 @@ static void has_seen(struct etcd_watch *watch, int64_t revision)
     watch->suspect = 0;
 }
 
+static void deliver(struct etcd_watch *watch, struct etcd_events *events);
+
+/* An empty batch: the watch is at this revision. False when out of memory. */
+static bool notify(struct etcd_watch *watch, const etcd_header *header, int64_t revision)
+{
+    struct etcd_events *events = ETCD__NEW(struct etcd_events);
+
+    if (events == NULL)
+        return false;
+    events->header = *header;
+    events->header.revision = revision;
+    deliver(watch, events);
+    return true;
+}
+
 /* ---- the beginning --------------------------------------------------------------------------------- */
 
 void etcd__watch_start(struct etcd_watch *watch)
@@ -103,8 +116,7 @@ void etcd__watch_start(struct etcd_watch *watch)
 
     if (watch->state != ETCD__WATCH_NEW)
         return;
-    etcd__list_push(&client->watches.watches, &watch->in_hub);
-    etcd__count(&client->metrics.watches, 1);
+    etcd__watch_count(watch);
     if (client->torn_down || atomic_load(&client->closed))
         etcd__watch_end(watch, ETCD_E_CLOSED, NULL);
     else if (atomic_load(&client->waits_cancelled))
@@ -139,6 +151,8 @@ void etcd__watch_created(struct etcd_watch *watch, const etcd_header *header)
         return;
     }
     watch->cluster_id = header->cluster_id;
+    if (!watch->created_once && watch->created)
+        notify(watch, header, watch->next_revision - 1);
     if (watch->created_once) {
         etcd__count(&watch->client->metrics.watch_resumes, 1);
         etcd__log(&watch->client->log, ETCD_LOG_DEBUG, "watch",
@@ -150,6 +164,8 @@ void etcd__watch_created(struct etcd_watch *watch, const etcd_header *header)
         watch->proven = true; /* also a start revision of the program's: the store has been there */
     else if (watch->proven)
         etcd__watch_verify(watch);
+    if (watch->progress_wanted && watch->state == ETCD__WATCH_ACTIVE)
+        etcd__watch_stream_ask_progress(watch->at.stream);
 }
 
 /* ---- what the server does not want ----------------------------------------------------------------- */
@@ -220,6 +236,7 @@ static void deliver(struct etcd_watch *watch, struct etcd_events *events)
     bool full;
 
     etcd__count(&watch->client->metrics.watch_events, events->count);
+    events->bytes = etcd__events_footprint(events);
     full = etcd__watch_queue_push(&watch->queue, events);
 
     if (watch->on_events != NULL)
@@ -233,10 +250,29 @@ static void received_progress(struct etcd_watch *watch, struct etcd_events *even
 {
     if (watch->next_revision <= events->header.revision)
         has_seen(watch, events->header.revision);
-    if (watch->progress)
+    if (watch->progress || watch->progress_wanted) {
+        watch->progress_wanted = false;
         deliver(watch, events);
-    else
+    } else {
         etcd_events_free(events);
+    }
+}
+
+void etcd__watch_want_progress(struct etcd_watch *watch)
+{
+    watch->progress_wanted = true;
+    if (watch->state == ETCD__WATCH_ACTIVE)
+        etcd__watch_stream_ask_progress(watch->at.stream);
+}
+
+void etcd__watch_progressed(struct etcd_watch *watch, const etcd_header *header)
+{
+    if (watch->carry != NULL)
+        return;
+    if (watch->next_revision <= header->revision)
+        has_seen(watch, header->revision);
+    if ((watch->progress || watch->progress_wanted) && notify(watch, header, header->revision))
+        watch->progress_wanted = false;
 }
 
 /*

@@ -93,6 +93,16 @@ void etcd__watch_stream_cancel_id(struct etcd__watch_stream *stream, int64_t id)
     (void)send_request(stream, &request);
 }
 
+bool etcd__watch_stream_send_progress(struct etcd__watch_stream *stream)
+{
+    Etcd__Pb__WatchProgressRequest progress = ETCD__PB__WATCH_PROGRESS_REQUEST__INIT;
+    Etcd__Pb__WatchRequest request = ETCD__PB__WATCH_REQUEST__INIT;
+
+    request.request_case = ETCD__PB__WATCH_REQUEST__REQUEST_PROGRESS_REQUEST;
+    request.progress_request = &progress;
+    return send_request(stream, &request);
+}
+
 /* ---- creating watches ------------------------------------------------------------------------------ */
 
 static bool create_one(struct etcd__watch_stream *stream, struct etcd_watch *watch)
@@ -289,6 +299,7 @@ static void requeue(struct etcd__watch_stream *stream)
     struct etcd__list old;
     struct etcd__node *node;
 
+    etcd__watch_stream_progress_reset(stream);
     etcd__list_init(&old);
     etcd__list_splice(&old, &stream->sent);
     etcd__list_splice(&old, &stream->queued);
@@ -352,6 +363,7 @@ struct etcd__watch_stream *etcd__watch_stream_new(struct etcd__watch_hub *hub)
     stream->timer.on_expire = on_timer;
     stream->login.on_ready = on_login;
     stream->idle.run = on_idle;
+    etcd__watch_stream_progress_init(stream);
     etcd__list_init(&stream->queued);
     etcd__list_init(&stream->sent);
     etcd__list_push(&hub->streams, &stream->node);
@@ -366,6 +378,7 @@ void etcd__watch_stream_free(struct etcd__watch_stream *stream)
     (void)etcd__call_cancel(&stream->call);
     etcd__timer_disarm(reactor_of(stream), &stream->timer);
     etcd__auth_unwait(&stream->login);
+    etcd__watch_stream_progress_reset(stream);
     etcd__task_cancel(&stream->idle);
     etcd__map_deinit(&stream->ids);
     etcd__node_unlink(&stream->node);

@@ -20,6 +20,13 @@ enum etcd__watch_stream_state {
     ETCD__WATCH_STREAM_RESTING, /* until the timer */
 };
 
+/* What an answer to a request for progress is worth: see watch_progress.c. */
+enum etcd__watch_trust {
+    ETCD__WATCH_PROGRESS_UNKNOWN,
+    ETCD__WATCH_PROGRESS_CERTAIN,
+    ETCD__WATCH_PROGRESS_UNCERTAIN,
+};
+
 struct etcd__watch_stream {
     struct etcd__watch_hub *hub;
     struct etcd__node node; /* hub->streams */
@@ -38,6 +45,14 @@ struct etcd__watch_stream {
     const struct etcd__subchannel *avoid;
     struct etcd__timer timer;
     struct etcd__auth_waiter login;
+    uint64_t member_id; /* that serves it, once a watch was created */
+    struct {
+        enum etcd__watch_trust trust;
+        struct etcd__rpc *rpc;    /* asks for the member's version */
+        struct etcd__timer timer; /* until the next request, of either kind */
+        int64_t pause_ms;         /* before the request for progress is repeated */
+        unsigned asks;            /* for the version */
+    } progress;
     struct etcd__task idle; /* frees the stream when nobody came until the end of the turn */
 };
 
@@ -62,6 +77,19 @@ void etcd__watch_stream_cancel_id(struct etcd__watch_stream *stream, int64_t id)
 void etcd__watch_stream_break(struct etcd__watch_stream *stream);
 /* Breaks the stream because of what came on it; ends its watches when that happens again and again. */
 void etcd__watch_stream_reject(struct etcd__watch_stream *stream, etcd_status status, const char *text);
+
+/* Asks the server how far it is. False when out of memory. */
+bool etcd__watch_stream_send_progress(struct etcd__watch_stream *stream);
+
+/* ---- watch_progress.c ------------------------------------------------------------------------------ */
+
+void etcd__watch_stream_progress_init(struct etcd__watch_stream *stream);
+/* The call is over, and with it what was asked for; another member may serve the next. */
+void etcd__watch_stream_progress_reset(struct etcd__watch_stream *stream);
+/* Asks how far the server is, if a watch on the stream wants to know and the answer is worth anything. */
+void etcd__watch_stream_ask_progress(struct etcd__watch_stream *stream);
+/* An answer about the whole stream. */
+void etcd__watch_stream_progressed(struct etcd__watch_stream *stream, const etcd_header *header);
 
 /* watch_answers.c: one answer. */
 void etcd__watch_answer(struct etcd__watch_stream *stream, const uint8_t *data, size_t len);

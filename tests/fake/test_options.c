@@ -170,6 +170,7 @@ static void test_defaults(void **state)
                              "keepalive_time: 10000 ms\n"
                              "keepalive_timeout: 5000 ms\n"
                              "max_outstanding: 100000\n"
+                             "warn_watches: 10000\n"
                              "tls: as the endpoint's scheme says\n"
                              "drive: thread\n");
     assert_string_equal(etcd_client_name(client), "etcd");
@@ -237,6 +238,7 @@ static void test_deep_copies(void **state)
                              "keepalive_time: 20000 ms\n"
                              "keepalive_timeout: 1 ms\n"
                              "max_outstanding: 7\n"
+                             "warn_watches: 10000\n"
                              "tls: on\n"
                              "tls.ca_file: none\n"
                              "tls.cert_file: none\n"

@@ -74,6 +74,29 @@ static void answer_read(struct watch_world *world, struct h2_server_stream *stre
     }
 }
 
+static void answer_status(struct watch_world *world, struct h2_server_stream *stream)
+{
+    Etcd__Pb__StatusResponse response = ETCD__PB__STATUS_RESPONSE__INIT;
+    Etcd__Pb__ResponseHeader header = ETCD__PB__RESPONSE_HEADER__INIT;
+    char version[32];
+
+    world->statuses++;
+    if (world->version == NULL) {
+        h2_reply_status(stream, 7, "etcdserver: permission denied");
+        return;
+    }
+    snprintf(version, sizeof(version), "%s", world->version);
+    set_header(world, &header, world->revision);
+    if (world->elsewhere > 0) {
+        world->elsewhere--;
+        header.member_id = MEMBER + 1;
+    }
+    response.header = &header;
+    response.version = version;
+    reply(stream, &response.base);
+    h2_reply_status(stream, 0, NULL);
+}
+
 static void answer_login(struct watch_world *world, struct h2_server_stream *stream)
 {
     Etcd__Pb__AuthenticateResponse response = ETCD__PB__AUTHENTICATE_RESPONSE__INIT;
@@ -110,6 +133,8 @@ static void note_watch_request(struct watch_world *world, struct ww_stream *stre
     assert_non_null(request);
     if (request->request_case == ETCD__PB__WATCH_REQUEST__REQUEST_CREATE_REQUEST) {
         note_create(world, stream, request->create_request);
+    } else if (request->request_case == ETCD__PB__WATCH_REQUEST__REQUEST_PROGRESS_REQUEST) {
+        stream->progress_count++;
     } else {
         assert_int_equal(request->request_case, ETCD__PB__WATCH_REQUEST__REQUEST_CANCEL_REQUEST);
         assert_true(stream->cancel_count < WW_REQUESTS);
@@ -158,6 +183,8 @@ static void on_message(struct h2_server_stream *h2, const uint8_t *data, size_t 
         answer_read(world, h2, data, len);
     else if (path_is(h2, "/etcdserverpb.Auth/Authenticate"))
         answer_login(world, h2);
+    else if (path_is(h2, "/etcdserverpb.Maintenance/Status"))
+        answer_status(world, h2);
     else
         h2_reply_status(h2, 12, "not here");
 }

@@ -30,7 +30,8 @@ struct ww_stream {
     size_t create_count;
     int64_t cancels[WW_REQUESTS];
     size_t cancel_count;
-    bool has_leader; /* the metadata asked for it */
+    size_t progress_count; /* requests for progress */
+    bool has_leader;       /* the metadata asked for it */
 };
 
 struct ww_line {
@@ -48,13 +49,15 @@ struct watch_world {
     size_t line_count;
     struct ww_stream *streams[WW_STREAMS]; /* all that ever were */
     size_t stream_count;
-    size_t reads, logins;
+    size_t reads, logins, statuses;
     uint64_t cluster_id;
     int64_t revision;         /* of every answer without events */
     int64_t created_revision; /* of answers to creates; 0: the same */
     int read_code;            /* gRPC status of the next reads; 0: answered */
     const char *read_message;
     const char *denied_key; /* reads of it are refused */
+    const char *version;    /* of the member that serves streams; NULL: status is refused */
+    size_t elsewhere;       /* so many times another member says its version */
     bool automatic;         /* creates are answered as etcd does */
 };
 
