@@ -4,6 +4,7 @@
 #define ETCDC_H
 
 #include <etcdc/client.h>
+#include <etcdc/election.h>
 #include <etcdc/error.h>
 #include <etcdc/kv.h>
 #include <etcdc/lease.h>

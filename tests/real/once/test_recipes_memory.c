@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every allocation of a lock, a registration, a discovery and a view failing in turn, on a client that is
- * opened for each try: whatever comes of it, nothing crashes, hangs or leaks, and nothing is left at the
- * server. Caller drive: one thread does everything, so that the n-th allocation is the same one each time.
+ * Every allocation of a lock, an election, a registration, a discovery and a view failing in turn, on a
+ * client that is opened for each try: whatever comes of it, nothing crashes, hangs or leaks, and nothing is
+ * left at the server. Caller drive: one thread does everything, so that the n-th allocation is the same one
+ * each time.
  */
 #include "support/alloc_fail.h"
 #include "support/real.h"
@@ -47,6 +48,60 @@ static etcd_status enter_and_discover(struct real *real, etcd_error *err)
     etcd_services_free(services);
     closed = etcd_registration_close(reg, 3000, err);
     return st != ETCD_OK ? st : closed;
+}
+
+struct leader {
+    int calls;
+    etcd_status ended;
+};
+
+static void on_leader(etcd_observer *observer, const etcd_kv *kv, const etcd_error *err, void *user_data)
+{
+    struct leader *leader = user_data;
+
+    (void)observer;
+    if (err != NULL)
+        leader->ended = err->status;
+    else
+        leader->calls += kv != NULL;
+}
+
+static bool leader_was_told(void *arg)
+{
+    const struct leader *leader = arg;
+
+    return leader->calls > 0 || leader->ended != ETCD_OK;
+}
+
+static etcd_status lead(struct real *real, etcd_error *err)
+{
+    struct leader leader = {.ended = ETCD_OK};
+    etcd_election *election = NULL;
+    etcd_observer *observer = NULL;
+    etcd_get_result *result = NULL;
+    etcd_status st, resigned;
+
+    st = etcd_election_campaign(
+        real->client, etcd_cstr("memory/lead"), etcd_cstr("a"),
+        ETCD_ELECTION_OPTS(.ttl_s = 5, .timeout_ms = 3000, .allow_caller_drive = true), &election, err);
+    if (st == ETCD_OK)
+        st = etcd_election_observe(real->client, etcd_cstr("memory/lead"),
+                                   ETCD_OBSERVE_OPTS(.on_leader = on_leader, .user_data = &leader), &observer,
+                                   err);
+    if (st == ETCD_OK)
+        st = etcd_election_proclaim(election, etcd_cstr("b"), 3000, err);
+    if (st == ETCD_OK)
+        st = etcd_election_leader(real->client, etcd_cstr("memory/lead"), 3000, &result, err);
+    if (st == ETCD_OK) {
+        assert_true(real_wait(real, leader_was_told, &leader, 5000));
+        st = leader.ended;
+        if (st != ETCD_OK)
+            err->status = st;
+    }
+    etcd_get_result_free(result);
+    etcd_observer_close(observer);
+    resigned = etcd_election_resign(election, 3000, err);
+    return st != ETCD_OK ? st : resigned;
 }
 
 struct change {
@@ -138,7 +193,7 @@ static void run(etcd_status (*fn)(struct real *real, etcd_error *err))
     assert_true(scenario.tries > scenario.successes);
     assert_true(scenario.successes > 0);
     assert_true(real_open(&real, etcd_server_endpoints(server)));
-    assert_true(real_wait_keys(&real, "memory/lock", 0, 10000));
+    assert_true(real_wait_keys(&real, "memory/l", 0, 10000));
     assert_true(real_wait_keys(&real, "/services/", 0, 10000));
     real_close(&real);
 }
@@ -147,6 +202,12 @@ static void locks(void **state)
 {
     (void)state;
     run(lock);
+}
+
+static void elections(void **state)
+{
+    (void)state;
+    run(lead);
 }
 
 static void registrations(void **state)
@@ -179,6 +240,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(locks),
+        cmocka_unit_test(elections),
         cmocka_unit_test(registrations),
         cmocka_unit_test(views),
     };

@@ -4,7 +4,7 @@
  * contender leaves behind goes with its lease, and a lost answer of the transaction that queues is no
  * failure: the key is ours alone, so the transaction may be repeated.
  */
-#include "recipes/lock_line.h"
+#include "recipes/line.h"
 
 #include "base/error.h"
 #include "base/mem.h"
@@ -16,14 +16,14 @@
 
 enum { SHOWN_MAX = 96 }; /* of a key, in messages */
 
-static etcd_bytes prefix_of(const struct etcd_lock *lock)
+static etcd_bytes prefix_of(const struct etcd__line *line)
 {
-    return etcd_bytes_of(lock->key, lock->prefix_len);
+    return etcd_bytes_of(line->key, line->prefix_len);
 }
 
 /* ---- queueing up ----------------------------------------------------------------------------------- */
 
-static etcd_txn *queueing_txn(const struct etcd_lock *lock, int64_t lease_id)
+static etcd_txn *queueing_txn(const struct etcd__line *line, int64_t lease_id)
 {
     const etcd_get_opts first = {
         .size = sizeof(first),
@@ -32,11 +32,11 @@ static etcd_txn *queueing_txn(const struct etcd_lock *lock, int64_t lease_id)
         .sort_order = ETCD_SORT_ASCEND,
         .limit = 1,
     };
-    etcd_bytes key = etcd__lock_key(lock), prefix = prefix_of(lock);
+    etcd_bytes key = etcd__line_key(line), prefix = prefix_of(line);
     etcd_txn *txn = etcd_txn_new();
 
     etcd_txn_if_missing(txn, key);
-    etcd_txn_put(txn, ETCD_TXN_THEN, key, etcd_cstr(NULL), ETCD_PUT_OPTS(.lease_id = lease_id));
+    etcd_txn_put(txn, ETCD_TXN_THEN, key, line->value, ETCD_PUT_OPTS(.lease_id = lease_id));
     etcd_txn_get(txn, ETCD_TXN_THEN, prefix, &first);
     etcd_txn_get(txn, ETCD_TXN_ELSE, key, NULL);
     etcd_txn_get(txn, ETCD_TXN_ELSE, prefix, &first);
@@ -52,23 +52,23 @@ static int64_t created_at(const etcd_txn_result *result, size_t index)
     return kv == NULL ? 0 : kv->create_revision;
 }
 
-static etcd_status read_place(struct etcd_lock *lock, const etcd_txn_result *result, bool *ret_owner,
+static etcd_status read_place(struct etcd__line *line, const etcd_txn_result *result, bool *ret_owner,
                               etcd_error *reterr)
 {
     int64_t oldest = created_at(result, 1);
 
-    lock->fence = etcd_txn_result_succeeded(result) ? etcd_txn_result_header(result)->revision
+    line->fence = etcd_txn_result_succeeded(result) ? etcd_txn_result_header(result)->revision
                                                     : created_at(result, 0);
-    if (lock->fence == 0 || oldest == 0)
+    if (line->fence == 0 || oldest == 0)
         return etcd__fail(reterr, ETCD_E_PROTOCOL,
                           "the answer to the queueing transaction lacks the key it wrote");
-    *ret_owner = oldest == lock->fence;
-    lock->owned_at = etcd_txn_result_header(result)->revision;
+    *ret_owner = oldest == line->fence;
+    line->owned_at = etcd_txn_result_header(result)->revision;
     return ETCD_OK;
 }
 
 /* The outcome of the transaction, or of one that has failed in a way that allows another. */
-static etcd_status commit_again(struct etcd_lock *lock, const etcd_txn *txn, struct etcd__limit *limit,
+static etcd_status commit_again(struct etcd__line *line, const etcd_txn *txn, struct etcd__limit *limit,
                                 etcd_txn_result **ret_result, etcd_error *err)
 {
     etcd_status st;
@@ -78,7 +78,7 @@ static etcd_status commit_again(struct etcd_lock *lock, const etcd_txn *txn, str
         st = etcd__limit_try(limit, &left, err);
         if (st != ETCD_OK)
             return st;
-        st = etcd_txn_commit(lock->client, txn, ETCD_TXN_OPTS(.timeout_ms = left, .in_wait = true),
+        st = etcd_txn_commit(line->client, txn, ETCD_TXN_OPTS(.timeout_ms = left, .in_wait = true),
                              ret_result, err);
     } while (st != ETCD_OK && etcd__limit_repeat(limit, err));
     if (st == ETCD_E_LEASE_NOT_FOUND)
@@ -96,7 +96,7 @@ static bool may_go_again(struct etcd__limit *limit, etcd_status st, const etcd_e
 }
 
 /* Sends the grant and the transaction, and waits for both. */
-static etcd_status join(struct etcd_lock *lock, const etcd_txn *txn, struct etcd__session_request *request,
+static etcd_status join(struct etcd__line *line, const etcd_txn *txn, struct etcd__session_request *request,
                         struct etcd__limit *limit, etcd_txn_result **ret_result, etcd_error *err)
 {
     etcd_error txn_err;
@@ -106,9 +106,9 @@ static etcd_status join(struct etcd_lock *lock, const etcd_txn *txn, struct etcd
 
     txn_st = etcd__limit_try(limit, &left, &txn_err);
     if (txn_st == ETCD_OK)
-        txn_st = etcd_txn_commit_async(lock->client, txn, ETCD_TXN_OPTS(.timeout_ms = left, .in_wait = true),
+        txn_st = etcd_txn_commit_async(line->client, txn, ETCD_TXN_OPTS(.timeout_ms = left, .in_wait = true),
                                        NULL, NULL, &op, &txn_err);
-    st = etcd__session_finish(request, limit, &lock->session, err);
+    st = etcd__session_finish(request, limit, &line->session, err);
     if (txn_st == ETCD_OK)
         txn_st = etcd__op_outcome(op, &txn_err);
     if (txn_st == ETCD_OK)
@@ -117,35 +117,35 @@ static etcd_status join(struct etcd_lock *lock, const etcd_txn *txn, struct etcd
     if (st != ETCD_OK)
         return st;
     if (may_go_again(limit, txn_st, &txn_err))
-        return commit_again(lock, txn, limit, ret_result, err);
+        return commit_again(line, txn, limit, ret_result, err);
     etcd__error_copy(err, txn_st == ETCD_OK ? NULL : &txn_err);
     return txn_st;
 }
 
-static void name_key(struct etcd_lock *lock, int64_t lease_id)
+static void name_key(struct etcd__line *line, int64_t lease_id)
 {
-    int len = snprintf(lock->key + lock->prefix_len, ETCD__LEASE_HEX_MAX + 1, "%" PRIx64, (uint64_t)lease_id);
+    int len = snprintf(line->key + line->prefix_len, ETCD__LEASE_HEX_MAX + 1, "%" PRIx64, (uint64_t)lease_id);
 
-    lock->key_len = lock->prefix_len + (size_t)len;
+    line->key_len = line->prefix_len + (size_t)len;
 }
 
-etcd_status etcd__lock_join(struct etcd_lock *lock, int64_t ttl_s, struct etcd__limit *limit, bool *ret_owner,
-                            etcd_error *err)
+etcd_status etcd__line_join(struct etcd__line *line, int64_t ttl_s, struct etcd__limit *limit,
+                            bool *ret_owner, etcd_error *err)
 {
     struct etcd__session_request request;
     etcd_txn_result *result = NULL;
     etcd_txn *txn;
     etcd_status st;
 
-    st = etcd__session_request(&request, lock->client, ttl_s, limit, err);
+    st = etcd__session_request(&request, line->client, ttl_s, limit, err);
     if (st != ETCD_OK)
         return st;
-    name_key(lock, request.lease.id);
-    txn = queueing_txn(lock, request.lease.id);
-    st = join(lock, txn, &request, limit, &result, err);
+    name_key(line, request.lease.id);
+    txn = queueing_txn(line, request.lease.id);
+    st = join(line, txn, &request, limit, &result, err);
     etcd_txn_free(txn);
     if (st == ETCD_OK)
-        st = read_place(lock, result, ret_owner, err);
+        st = read_place(line, result, ret_owner, err);
     etcd_txn_result_free(result);
     return st;
 }
@@ -153,7 +153,7 @@ etcd_status etcd__lock_join(struct etcd_lock *lock, int64_t ttl_s, struct etcd__
 /* ---- waiting --------------------------------------------------------------------------------------- */
 
 /* The newest key that is older than ours: the one to wait for. */
-static etcd_status get_predecessor(struct etcd_lock *lock, const struct etcd__limit *limit,
+static etcd_status get_predecessor(struct etcd__line *line, const struct etcd__limit *limit,
                                    etcd_get_result **ret_result, etcd_error *err)
 {
     int64_t left;
@@ -161,8 +161,8 @@ static etcd_status get_predecessor(struct etcd_lock *lock, const struct etcd__li
 
     if (st != ETCD_OK)
         return st;
-    return etcd_get(lock->client, prefix_of(lock),
-                    ETCD_GET_OPTS(.prefix = true, .max_create_revision = lock->fence - 1,
+    return etcd_get(line->client, prefix_of(line),
+                    ETCD_GET_OPTS(.prefix = true, .max_create_revision = line->fence - 1,
                                   .sort_target = ETCD_SORT_BY_CREATE_REVISION,
                                   .sort_order = ETCD_SORT_DESCEND, .limit = 1, .keys_only = true,
                                   .timeout_ms = left, .in_wait = true),
@@ -170,24 +170,24 @@ static etcd_status get_predecessor(struct etcd_lock *lock, const struct etcd__li
 }
 
 /* Waits until a key is deleted, or until it takes another look to know. */
-static etcd_status await_deletion(struct etcd_lock *lock, etcd_bytes key, int64_t from_revision,
+static etcd_status await_deletion(struct etcd__line *line, etcd_bytes key, int64_t from_revision,
                                   const struct etcd__limit *limit, etcd_error *err)
 {
     etcd_events *events = NULL;
     etcd_watch *watch = NULL;
     etcd_status st;
 
-    st = etcd_watch_open(lock->client, key, ETCD_WATCH_OPTS(.start_revision = from_revision, .no_put = true),
+    st = etcd_watch_open(line->client, key, ETCD_WATCH_OPTS(.start_revision = from_revision, .no_put = true),
                          &watch, err);
     if (st != ETCD_OK)
         return st;
-    st = etcd__session_watch_next(lock->session, watch, limit, &events, err); /* any event is a deletion */
+    st = etcd__session_watch_next(line->session, watch, limit, &events, err); /* any event is a deletion */
     etcd_events_free(events);
     etcd_watch_close(watch);
     return st == ETCD_E_COMPACTED || st == ETCD_E_CLUSTER_CHANGED ? ETCD_OK : st;
 }
 
-static etcd_status await_older(struct etcd_lock *lock, const struct etcd__limit *limit, etcd_error *err)
+static etcd_status await_older(struct etcd__line *line, const struct etcd__limit *limit, etcd_error *err)
 {
     etcd_get_result *older;
     const etcd_kv *kv;
@@ -196,13 +196,13 @@ static etcd_status await_older(struct etcd_lock *lock, const struct etcd__limit 
 
     for (;;) {
         older = NULL;
-        st = get_predecessor(lock, limit, &older, err);
+        st = get_predecessor(line, limit, &older, err);
         if (st != ETCD_OK)
             return st;
         kv = etcd_get_result_kv(older, 0);
         if (kv == NULL)
             break;
-        st = await_deletion(lock, kv->key, etcd_get_result_header(older)->revision + 1, limit, err);
+        st = await_deletion(line, kv->key, etcd_get_result_header(older)->revision + 1, limit, err);
         if (st == ETCD_E_DEADLINE)
             etcd__fail(err, st, "not free in time: it is behind \"%s\"",
                        etcd__escape(shown, sizeof(shown), kv->key.data, kv->key.len));
@@ -215,7 +215,7 @@ static etcd_status await_older(struct etcd_lock *lock, const struct etcd__limit 
 }
 
 /* Nobody is older any more; but our own key may have gone meanwhile, and its place with it. */
-static etcd_status confirm_key(struct etcd_lock *lock, const struct etcd__limit *limit, etcd_error *err)
+static etcd_status confirm_key(struct etcd__line *line, const struct etcd__limit *limit, etcd_error *err)
 {
     etcd_get_result *result = NULL;
     const etcd_kv *kv;
@@ -225,21 +225,21 @@ static etcd_status confirm_key(struct etcd_lock *lock, const struct etcd__limit 
     st = etcd__limit_left(limit, &left, err);
     if (st != ETCD_OK)
         return st;
-    st = etcd_get(lock->client, etcd__lock_key(lock),
+    st = etcd_get(line->client, etcd__line_key(line),
                   ETCD_GET_OPTS(.keys_only = true, .timeout_ms = left, .in_wait = true), &result, err);
     if (st != ETCD_OK)
         return st;
     kv = etcd_get_result_kv(result, 0);
-    if (kv == NULL || kv->create_revision != lock->fence)
+    if (kv == NULL || kv->create_revision != line->fence)
         st = etcd__fail(err, ETCD_E_LEASE_LOST, "the key was deleted while it waited in line");
-    lock->owned_at = etcd_get_result_header(result)->revision;
+    line->owned_at = etcd_get_result_header(result)->revision;
     etcd_get_result_free(result);
     return st;
 }
 
-etcd_status etcd__lock_await_turn(struct etcd_lock *lock, const struct etcd__limit *limit, etcd_error *err)
+etcd_status etcd__line_await_turn(struct etcd__line *line, const struct etcd__limit *limit, etcd_error *err)
 {
-    etcd_status st = await_older(lock, limit, err);
+    etcd_status st = await_older(line, limit, err);
 
-    return st != ETCD_OK ? st : confirm_key(lock, limit, err);
+    return st != ETCD_OK ? st : confirm_key(line, limit, err);
 }
