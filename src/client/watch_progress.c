@@ -119,9 +119,10 @@ static void on_status(void *user, etcd_status status, void *result, const etcd_e
 
 static void ask_version(struct etcd__watch_stream *stream)
 {
+    const struct etcd__rpc_options options = {.timeout_ms = ASK_TIMEOUT_MS};
     Etcd__Pb__StatusRequest request = ETCD__PB__STATUS_REQUEST__INIT;
 
-    if (etcd__rpc_run(stream->hub->client, &status_kind, &request.base, ASK_TIMEOUT_MS, on_status, stream,
+    if (etcd__rpc_run(stream->hub->client, &status_kind, &request.base, &options, on_status, stream,
                       &stream->progress.rpc, NULL) != ETCD_OK)
         ask_again(stream);
 }
