@@ -63,6 +63,9 @@ static const struct known {
     {"cluster has a downgrade job in progress", ETCD_E_EXISTS, ETCD__REMEDY_NONE, false, false},
     /* access */
     {"authentication failed, invalid user ID or password", ETCD_E_AUTH, ETCD__REMEDY_NONE, false, false},
+    /* No message of etcd's list: it comes as it is, with the code "unknown". */
+    {"auth: authentication failed, password was given for no password user", ETCD_E_AUTH, ETCD__REMEDY_NONE,
+     false, false},
     {"permission denied", ETCD_E_DENIED, ETCD__REMEDY_NONE, false, false},
     {"user name is empty", ETCD_E_AUTH, ETCD__REMEDY_LOGIN, false, false},
     {"invalid auth token", ETCD_E_AUTH, ETCD__REMEDY_LOGIN, true, false},

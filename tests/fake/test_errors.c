@@ -26,11 +26,12 @@ enum code {
 
 /* What a client does about it. */
 enum class {
-    FINAL,  /* says so */
-    LATER,  /* says so, and that it may be tried again */
-    MAYBE,  /* a read is repeated; a write may have been carried out */
-    REPEAT, /* not processed: everything is repeated */
-    UNSURE, /* says so; a write may have been carried out */
+    FINAL,   /* says so */
+    LATER,   /* says so, and that it may be tried again */
+    MAYBE,   /* a read is repeated; a write may have been carried out */
+    PASSING, /* a read is repeated; a write was not carried out, and may be tried again */
+    REPEAT,  /* not processed: everything is repeated */
+    UNSURE,  /* says so; a write may have been carried out */
 };
 
 static const struct known {
@@ -103,7 +104,9 @@ static const struct known {
      MAYBE},
     {UNAVAILABLE, "etcdserver: request timed out, waiting for the applied index took too long",
      ETCD_E_UNAVAILABLE, MAYBE},
+    {UNAVAILABLE, "etcdserver: unhealthy cluster", ETCD_E_UNAVAILABLE, PASSING},
     {DATA_LOSS, "etcdserver: corrupt cluster", ETCD_E_CORRUPT, FINAL},
+    {UNKNOWN, "auth: authentication failed, password was given for no password user", ETCD_E_AUTH, FINAL},
     /* By text, whatever the code: a server of another version or a proxy may use another one. */
     {UNKNOWN, "etcdserver: mvcc: required revision has been compacted", ETCD_E_COMPACTED, FINAL},
     {UNKNOWN, "etcdserver: permission denied", ETCD_E_DENIED, FINAL},
@@ -168,6 +171,7 @@ static uint32_t flags_of_write(enum class class)
     case UNSURE:
         return ETCD_ERROR_FROM_SERVER | ETCD_ERROR_MAYBE_APPLIED;
     case LATER:
+    case PASSING:
         return ETCD_ERROR_FROM_SERVER | ETCD_ERROR_RETRYABLE;
     default:
         return ETCD_ERROR_FROM_SERVER;
@@ -206,7 +210,7 @@ static void test_reads(void **state)
 
         print_message("%d %s\n", (int)table[i].code, table[i].message);
         fake_etcd_next(world->fake, "Range", &step);
-        if (table[i].class == REPEAT || table[i].class == MAYBE) {
+        if (table[i].class == REPEAT || table[i].class == MAYBE || table[i].class == PASSING) {
             assert_status(fake_get(world->client, 5000, &world->err), ETCD_OK, &world->err);
             assert_int_equal(fake_etcd_calls(world->fake, "Range"), before + 2);
             continue;
