@@ -3,7 +3,10 @@
 #ifndef ETCDC_H
 #define ETCDC_H
 
+#include <etcdc/admin.h>
+#include <etcdc/auth.h>
 #include <etcdc/client.h>
+#include <etcdc/cluster.h>
 #include <etcdc/election.h>
 #include <etcdc/error.h>
 #include <etcdc/kv.h>

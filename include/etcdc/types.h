@@ -94,6 +94,8 @@ static inline etcd_secret etcd_secret_of(etcd_secret_kind kind, const char *ref)
     return secret;
 }
 
+/** No secret. */
+#define ETCD_SECRET_NONE etcd_secret_of(ETCD_SECRET_KIND_NONE, NULL)
 /** The text itself. Prefer the other two: a literal ends up in the binary. */
 #define ETCD_SECRET_TEXT(text) etcd_secret_of(ETCD_SECRET_KIND_TEXT, (text))
 /** The value of an environment variable. */

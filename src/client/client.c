@@ -87,13 +87,13 @@ etcd_status etcd__client_use_endpoints(struct etcd_client *client, const struct 
     return st;
 }
 
-/* Once for each client, whatever its endpoints are. */
-static void warn_of_clear_text(const struct etcd_client *client)
+void etcd__client_warn_of_clear_text(struct etcd_client *client)
 {
     const struct etcd__client_config *config = &client->config;
 
-    if (!etcd__config_has_credentials(config))
+    if (client->warned_of_clear_text)
         return;
+    client->warned_of_clear_text = true;
     for (size_t i = 0; i < config->endpoint_count; i++) {
         const struct etcd__endpoint *endpoint = &config->endpoints[i];
 
@@ -192,7 +192,8 @@ static void open_in_engine(void *arg)
     etcd__watch_hub_init(&client->watches, client);
     etcd__lessor_init(&client->lessor, client);
     etcd__sync_start(&client->sync, client, client->config.auto_sync_interval_ms);
-    warn_of_clear_text(client);
+    if (etcd__config_has_credentials(&client->config))
+        etcd__client_warn_of_clear_text(client);
 }
 
 static etcd_status check_log(const etcd_client_opts *opts, etcd_error *reterr)

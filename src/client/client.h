@@ -54,6 +54,7 @@ struct etcd_client {
     /* Engine. */
     bool torn_down; /* the channel is gone */
     bool in_outage; /* an endpoint failed since one was last connected */
+    bool warned_of_clear_text;
     struct etcd__tls *tls;
     struct etcd__channel *channel;
     struct etcd__auth auth;
@@ -89,6 +90,8 @@ static inline const char *etcd__client_label(const struct etcd_client *client)
  */
 etcd_status etcd__client_password(const struct etcd_client *client, struct etcd__secret *ret_password,
                                   etcd_error *reterr);
+/* A password is to be sent: warns, once for each client, if an endpoint gets it in clear. Engine. */
+void etcd__client_warn_of_clear_text(struct etcd_client *client);
 /* Takes over a new list of endpoints in use. Engine. */
 etcd_status etcd__client_use_endpoints(struct etcd_client *client, const struct etcd__endpoint *endpoints,
                                        size_t count, etcd_error *reterr);

@@ -57,8 +57,7 @@ etcd_status etcd_put(etcd_client *client, etcd_bytes key, etcd_bytes value, cons
 {
     etcd_op *op = NULL;
     void *result = NULL;
-    etcd_status st = start_put(client, key, value, opts, (struct etcd__rpc_options){.blocking = true}, &op,
-                               reterr);
+    etcd_status st = start_put(client, key, value, opts, etcd__rpc_blocking(), &op, reterr);
 
     st = etcd__rpc_finish(st, op, ret_result == NULL ? NULL : &result, reterr);
     if (st == ETCD_OK && ret_result != NULL)
@@ -69,8 +68,7 @@ etcd_status etcd_put(etcd_client *client, etcd_bytes key, etcd_bytes value, cons
 etcd_status etcd_put_async(etcd_client *client, etcd_bytes key, etcd_bytes value, const etcd_put_opts *opts,
                            etcd_op_fn *on_done, void *user_data, etcd_op **ret_op, etcd_error *reterr)
 {
-    return start_put(client, key, value, opts,
-                     (struct etcd__rpc_options){.on_done = on_done, .user_data = user_data}, ret_op, reterr);
+    return start_put(client, key, value, opts, etcd__rpc_async(on_done, user_data), ret_op, reterr);
 }
 
 etcd_status etcd_put_take(etcd_op *op, etcd_put_result **ret_result, etcd_error *reterr)
@@ -107,7 +105,7 @@ etcd_status etcd_get(etcd_client *client, etcd_bytes key, const etcd_get_opts *o
 {
     etcd_op *op = NULL;
     void *result = NULL;
-    etcd_status st = start_get(client, key, opts, (struct etcd__rpc_options){.blocking = true}, &op, reterr);
+    etcd_status st = start_get(client, key, opts, etcd__rpc_blocking(), &op, reterr);
 
     st = etcd__rpc_finish(st, op, ret_result == NULL ? NULL : &result, reterr);
     if (st == ETCD_OK && ret_result != NULL)
@@ -118,8 +116,7 @@ etcd_status etcd_get(etcd_client *client, etcd_bytes key, const etcd_get_opts *o
 etcd_status etcd_get_async(etcd_client *client, etcd_bytes key, const etcd_get_opts *opts,
                            etcd_op_fn *on_done, void *user_data, etcd_op **ret_op, etcd_error *reterr)
 {
-    return start_get(client, key, opts,
-                     (struct etcd__rpc_options){.on_done = on_done, .user_data = user_data}, ret_op, reterr);
+    return start_get(client, key, opts, etcd__rpc_async(on_done, user_data), ret_op, reterr);
 }
 
 etcd_status etcd_get_take(etcd_op *op, etcd_get_result **ret_result, etcd_error *reterr)
@@ -156,8 +153,7 @@ etcd_status etcd_delete(etcd_client *client, etcd_bytes key, const etcd_delete_o
 {
     etcd_op *op = NULL;
     void *result = NULL;
-    etcd_status st = start_delete(client, key, opts, (struct etcd__rpc_options){.blocking = true}, &op,
-                                  reterr);
+    etcd_status st = start_delete(client, key, opts, etcd__rpc_blocking(), &op, reterr);
 
     st = etcd__rpc_finish(st, op, ret_result == NULL ? NULL : &result, reterr);
     if (st == ETCD_OK && ret_result != NULL)
@@ -168,9 +164,7 @@ etcd_status etcd_delete(etcd_client *client, etcd_bytes key, const etcd_delete_o
 etcd_status etcd_delete_async(etcd_client *client, etcd_bytes key, const etcd_delete_opts *opts,
                               etcd_op_fn *on_done, void *user_data, etcd_op **ret_op, etcd_error *reterr)
 {
-    return start_delete(client, key, opts,
-                        (struct etcd__rpc_options){.on_done = on_done, .user_data = user_data}, ret_op,
-                        reterr);
+    return start_delete(client, key, opts, etcd__rpc_async(on_done, user_data), ret_op, reterr);
 }
 
 etcd_status etcd_delete_take(etcd_op *op, etcd_delete_result **ret_result, etcd_error *reterr)
@@ -207,8 +201,7 @@ etcd_status etcd_compact(etcd_client *client, int64_t revision, const etcd_compa
                          etcd_error *reterr)
 {
     etcd_op *op = NULL;
-    etcd_status st = start_compact(client, revision, opts, (struct etcd__rpc_options){.blocking = true}, &op,
-                                   reterr);
+    etcd_status st = start_compact(client, revision, opts, etcd__rpc_blocking(), &op, reterr);
 
     return etcd__rpc_finish(st, op, NULL, reterr);
 }
@@ -216,7 +209,5 @@ etcd_status etcd_compact(etcd_client *client, int64_t revision, const etcd_compa
 etcd_status etcd_compact_async(etcd_client *client, int64_t revision, const etcd_compact_opts *opts,
                                etcd_op_fn *on_done, void *user_data, etcd_op **ret_op, etcd_error *reterr)
 {
-    return start_compact(client, revision, opts,
-                         (struct etcd__rpc_options){.on_done = on_done, .user_data = user_data}, ret_op,
-                         reterr);
+    return start_compact(client, revision, opts, etcd__rpc_async(on_done, user_data), ret_op, reterr);
 }

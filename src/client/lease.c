@@ -214,16 +214,6 @@ static etcd_status check_id(const char *what, int64_t lease_id, etcd_error *rete
     return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "%s: lease_id is 0", what);
 }
 
-static struct etcd__rpc_options how_blocking(void)
-{
-    return (struct etcd__rpc_options){.blocking = true};
-}
-
-static struct etcd__rpc_options how_async(etcd_op_fn *on_done, void *user_data)
-{
-    return (struct etcd__rpc_options){.on_done = on_done, .user_data = user_data};
-}
-
 /* ---- grant ----------------------------------------------------------------------------------------- */
 
 /* Positive, as the ids that servers choose. */
@@ -272,7 +262,7 @@ etcd_status etcd_lease_grant(etcd_client *client, int64_t ttl_s, const etcd_leas
 {
     etcd_op *op = NULL;
     void *result = NULL;
-    etcd_status st = start_grant(client, ttl_s, opts, how_blocking(), &op, reterr);
+    etcd_status st = start_grant(client, ttl_s, opts, etcd__rpc_blocking(), &op, reterr);
 
     st = etcd__rpc_finish(st, op, ret_lease == NULL ? NULL : &result, reterr);
     hand_over_lease(result, ret_lease);
@@ -282,7 +272,7 @@ etcd_status etcd_lease_grant(etcd_client *client, int64_t ttl_s, const etcd_leas
 etcd_status etcd_lease_grant_async(etcd_client *client, int64_t ttl_s, const etcd_lease_opts *opts,
                                    etcd_op_fn *on_done, void *user_data, etcd_op **ret_op, etcd_error *reterr)
 {
-    return start_grant(client, ttl_s, opts, how_async(on_done, user_data), ret_op, reterr);
+    return start_grant(client, ttl_s, opts, etcd__rpc_async(on_done, user_data), ret_op, reterr);
 }
 
 etcd_status etcd_lease_grant_take(etcd_op *op, etcd_lease *ret_lease, etcd_error *reterr)
@@ -314,7 +304,7 @@ etcd_status etcd_lease_revoke(etcd_client *client, int64_t lease_id, const etcd_
                               etcd_error *reterr)
 {
     etcd_op *op = NULL;
-    etcd_status st = start_revoke(client, lease_id, opts, how_blocking(), &op, reterr);
+    etcd_status st = start_revoke(client, lease_id, opts, etcd__rpc_blocking(), &op, reterr);
 
     return etcd__rpc_finish(st, op, NULL, reterr);
 }
@@ -323,7 +313,7 @@ etcd_status etcd_lease_revoke_async(etcd_client *client, int64_t lease_id, const
                                     etcd_op_fn *on_done, void *user_data, etcd_op **ret_op,
                                     etcd_error *reterr)
 {
-    return start_revoke(client, lease_id, opts, how_async(on_done, user_data), ret_op, reterr);
+    return start_revoke(client, lease_id, opts, etcd__rpc_async(on_done, user_data), ret_op, reterr);
 }
 
 /* ---- time to live ---------------------------------------------------------------------------------- */
@@ -348,7 +338,7 @@ etcd_status etcd_lease_time_to_live(etcd_client *client, int64_t lease_id, const
 {
     etcd_op *op = NULL;
     void *result = NULL;
-    etcd_status st = start_time_to_live(client, lease_id, opts, how_blocking(), &op, reterr);
+    etcd_status st = start_time_to_live(client, lease_id, opts, etcd__rpc_blocking(), &op, reterr);
 
     st = etcd__rpc_finish(st, op, ret_result == NULL ? NULL : &result, reterr);
     if (st == ETCD_OK && ret_result != NULL)
@@ -360,7 +350,7 @@ etcd_status etcd_lease_time_to_live_async(etcd_client *client, int64_t lease_id,
                                           etcd_op_fn *on_done, void *user_data, etcd_op **ret_op,
                                           etcd_error *reterr)
 {
-    return start_time_to_live(client, lease_id, opts, how_async(on_done, user_data), ret_op, reterr);
+    return start_time_to_live(client, lease_id, opts, etcd__rpc_async(on_done, user_data), ret_op, reterr);
 }
 
 etcd_status etcd_lease_time_to_live_take(etcd_op *op, etcd_ttl_result **ret_result, etcd_error *reterr)
@@ -420,7 +410,7 @@ etcd_status etcd_lease_list(etcd_client *client, const etcd_lease_opts *opts, et
 {
     etcd_op *op = NULL;
     void *result = NULL;
-    etcd_status st = start_list(client, opts, how_blocking(), &op, reterr);
+    etcd_status st = start_list(client, opts, etcd__rpc_blocking(), &op, reterr);
 
     st = etcd__rpc_finish(st, op, ret_result == NULL ? NULL : &result, reterr);
     if (st == ETCD_OK && ret_result != NULL)
@@ -431,7 +421,7 @@ etcd_status etcd_lease_list(etcd_client *client, const etcd_lease_opts *opts, et
 etcd_status etcd_lease_list_async(etcd_client *client, const etcd_lease_opts *opts, etcd_op_fn *on_done,
                                   void *user_data, etcd_op **ret_op, etcd_error *reterr)
 {
-    return start_list(client, opts, how_async(on_done, user_data), ret_op, reterr);
+    return start_list(client, opts, etcd__rpc_async(on_done, user_data), ret_op, reterr);
 }
 
 etcd_status etcd_lease_list_take(etcd_op *op, etcd_leases_result **ret_result, etcd_error *reterr)

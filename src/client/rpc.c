@@ -68,6 +68,14 @@ static struct etcd__reactor *reactor_of(struct etcd__rpc *rpc)
 
 /* ---- the end --------------------------------------------------------------------------------------- */
 
+static void release_request(struct etcd__rpc *rpc)
+{
+    if (rpc->kind->secret)
+        etcd__wipe(rpc->request, rpc->request_len);
+    etcd__free(rpc->request);
+    rpc->request = NULL;
+}
+
 static void destroy(struct etcd_op *op)
 {
     struct etcd__rpc *rpc = ETCD__CONTAINER(op, struct etcd__rpc, op);
@@ -77,7 +85,7 @@ static void destroy(struct etcd_op *op)
         etcd__endpoint_deinit(rpc->only);
     etcd__free(rpc->only);
     etcd__free(rpc->second);
-    etcd__free(rpc->request);
+    release_request(rpc);
     etcd__free(rpc);
     etcd__client_unref(client);
 }
@@ -102,6 +110,7 @@ static void settle(struct etcd__rpc *rpc)
     if (rpc->counted)
         (void)atomic_fetch_sub_explicit(&rpc->client->outstanding, 1, memory_order_relaxed);
     rpc->counted = false;
+    release_request(rpc); /* the handle may be kept for long */
 }
 
 static void complete(struct etcd__rpc *rpc, etcd_status status, const etcd_error *err)
@@ -459,6 +468,8 @@ static void begin(struct etcd__rpc *rpc)
     etcd__list_push(&rpc->client->rpcs, &rpc->node);
     if (rpc->deadline_ms != INT64_MAX)
         etcd__timer_arm(reactor_of(rpc), &rpc->deadline, rpc->deadline_ms);
+    if (rpc->kind->secret)
+        etcd__client_warn_of_clear_text(rpc->client);
     proceed(rpc);
 }
 

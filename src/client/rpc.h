@@ -24,6 +24,7 @@ struct etcd__rpc_kind {
     struct etcd__method method; /* name: for error texts, "put". Streaming: over with the first answer */
     bool repeatable;            /* doing it twice is doing it once */
     bool writes;                /* a lost answer is MAYBE_APPLIED */
+    bool secret;                /* the request has a secret in it: its memory is wiped */
     /* Makes the result from the answer. ETCD_E_PROTOCOL, ETCD_E_NO_MEMORY. */
     etcd_status (*decode)(const uint8_t *data, size_t len, void **ret_result, etcd_error *reterr);
     void (*free_result)(void *result);
@@ -47,6 +48,16 @@ struct etcd__rpc_options {
     etcd_op_fn *on_done; /* the user's */
     void *user_data;
 };
+
+static inline struct etcd__rpc_options etcd__rpc_blocking(void)
+{
+    return (struct etcd__rpc_options){.blocking = true};
+}
+
+static inline struct etcd__rpc_options etcd__rpc_async(etcd_op_fn *on_done, void *user_data)
+{
+    return (struct etcd__rpc_options){.on_done = on_done, .user_data = user_data};
+}
 
 /*
  * Checks, encodes, submits. *ret_op (NULL: not wanted) gets a reference for the caller. A blocking call is

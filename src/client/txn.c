@@ -392,7 +392,7 @@ etcd_status etcd_txn_commit(etcd_client *client, const etcd_txn *txn, const etcd
 {
     etcd_op *op = NULL;
     void *result = NULL;
-    etcd_status st = start_txn(client, txn, opts, (struct etcd__rpc_options){.blocking = true}, &op, reterr);
+    etcd_status st = start_txn(client, txn, opts, etcd__rpc_blocking(), &op, reterr);
 
     st = etcd__rpc_finish(st, op, ret_result == NULL ? NULL : &result, reterr);
     if (st == ETCD_OK && ret_result != NULL)
@@ -403,8 +403,7 @@ etcd_status etcd_txn_commit(etcd_client *client, const etcd_txn *txn, const etcd
 etcd_status etcd_txn_commit_async(etcd_client *client, const etcd_txn *txn, const etcd_txn_opts *opts,
                                   etcd_op_fn *on_done, void *user_data, etcd_op **ret_op, etcd_error *reterr)
 {
-    return start_txn(client, txn, opts,
-                     (struct etcd__rpc_options){.on_done = on_done, .user_data = user_data}, ret_op, reterr);
+    return start_txn(client, txn, opts, etcd__rpc_async(on_done, user_data), ret_op, reterr);
 }
 
 etcd_status etcd_txn_take(etcd_op *op, etcd_txn_result **ret_result, etcd_error *reterr)

@@ -32,3 +32,14 @@ etcd_status etcd__wire_kvs(struct etcd__arena *arena, Etcd__Pb__KeyValue *const 
     *ret_kvs = kvs;
     return ETCD_OK;
 }
+
+const char *const *etcd__wire_texts(struct etcd__arena *arena, char *const *from, size_t count)
+{
+    const char **texts = count == SIZE_MAX ? NULL : etcd__arena_calloc(arena, count + 1, sizeof(*texts));
+
+    if (texts == NULL)
+        return NULL;
+    for (size_t i = 0; i < count; i++)
+        texts[i] = from[i];
+    return texts;
+}

@@ -61,4 +61,10 @@ etcd_kv etcd__wire_kv(const Etcd__Pb__KeyValue *from);
 etcd_status etcd__wire_kvs(struct etcd__arena *arena, Etcd__Pb__KeyValue *const *from, size_t count,
                            etcd_kv **ret_kvs);
 
+/*
+ * A list of texts as a NULL-terminated array in the arena; the texts themselves are not copied. NULL: no
+ * memory.
+ */
+const char *const *etcd__wire_texts(struct etcd__arena *arena, char *const *from, size_t count);
+
 #endif

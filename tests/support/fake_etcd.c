@@ -57,6 +57,13 @@ static void record_fields(struct fake_method *method, const struct h2_server_str
     }
 }
 
+static void record_request(struct fake_method *method, const uint8_t *data, size_t len)
+{
+    method->request_len = len;
+    if (len > 0)
+        memcpy(method->request, data, len < FAKE_REQUEST ? len : FAKE_REQUEST);
+}
+
 static struct fake_step next_step(struct fake_method *method)
 {
     if (method->next_pos == method->next_count)
@@ -200,6 +207,10 @@ static bool do_not(struct fake_line *line, struct h2_server_stream *stream, cons
     case STEP_HTTP:
         answer_http(stream, step->code);
         return true;
+    case STEP_BYTES:
+        h2_reply_message(stream, step->data, step->size);
+        h2_reply_status(stream, 0, NULL);
+        return true;
     default:
         return false;
     }
@@ -250,6 +261,7 @@ static void on_message(struct h2_server_stream *stream, const uint8_t *data, siz
         return; /* of a stream: one script, one answer */
     method->calls++;
     record_fields(method, stream);
+    record_request(method, data, len);
     step = next_step(method);
     if (step.delay_ms > 0)
         add_later(line, stream, method, &step, data, len);
@@ -459,6 +471,21 @@ bool fake_etcd_field(struct fake_etcd *fake, const char *method, const char *nam
     }
     unlock(fake);
     return has;
+}
+
+size_t fake_etcd_request(struct fake_etcd *fake, const char *method, void *dst, size_t size)
+{
+    const struct fake_method *found;
+    size_t len;
+
+    lock(fake);
+    found = method_of(fake, method);
+    len = found->request_len;
+    if (size > FAKE_REQUEST)
+        size = FAKE_REQUEST;
+    memcpy(dst, found->request, len < size ? len : size);
+    unlock(fake);
+    return len;
 }
 
 void fake_etcd_set_auth(struct fake_etcd *fake, const char *user, const char *password)

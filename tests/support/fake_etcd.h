@@ -44,6 +44,7 @@ enum fake_what {
     STEP_TWICE,         /* two answers */
     STEP_HALF,          /* half an answer, status 0 */
     STEP_HTTP,          /* HTTP status `code`, as a proxy does */
+    STEP_BYTES,         /* the message `data`, of `size` bytes */
 };
 
 struct fake_step {
@@ -51,6 +52,7 @@ struct fake_step {
     int code;
     const char *message; /* percent-encoded; must stay */
     size_t size;
+    const void *data; /* must stay */
     int64_t delay_ms; /* before it does anything */
 };
 
@@ -78,6 +80,9 @@ size_t fake_etcd_open_connections(struct fake_etcd *fake);
 size_t fake_etcd_resets(struct fake_etcd *fake);
 /* A header field of the newest request of a method, cut to `size`; false when it had none. */
 bool fake_etcd_field(struct fake_etcd *fake, const char *method, const char *name, char *dst, size_t size);
+
+/* The newest request of a method: copies at most `size` bytes, returns its length. */
+size_t fake_etcd_request(struct fake_etcd *fake, const char *method, void *dst, size_t size);
 
 void fake_etcd_set_auth(struct fake_etcd *fake, const char *user, const char *password);
 void fake_etcd_expire_tokens(struct fake_etcd *fake);

@@ -8,7 +8,7 @@
 
 #include <pthread.h>
 
-enum { FAKE_METHODS = 32, FAKE_STEPS = 128, FAKE_FIELDS = 24 };
+enum { FAKE_METHODS = 32, FAKE_STEPS = 128, FAKE_FIELDS = 24, FAKE_REQUEST = 512 };
 
 struct fake_method {
     char name[32];
@@ -17,6 +17,8 @@ struct fake_method {
     size_t next_pos, next_count;
     char names[FAKE_FIELDS][32], values[FAKE_FIELDS][320];
     size_t field_count;
+    uint8_t request[FAKE_REQUEST]; /* the front of the newest */
+    size_t request_len;
 };
 
 /* One connection. Its network embeds it. */
