@@ -20,7 +20,11 @@ ETCD_BEGIN_DECLS
 /** A client of one etcd cluster. */
 typedef struct etcd_client etcd_client;
 
-/** TLS options of a client. All paths name PEM files and are copied. */
+/**
+ * TLS options of a client. All paths name PEM files and are copied. Files that were replaced are used from
+ * the next connection on; while they cannot be loaded the previous ones stay in use, and a line of the log
+ * says so (WARN).
+ */
 typedef struct etcd_tls_opts {
     size_t size;               /**< sizeof this struct; set by ETCD_TLS_OPTS. */
     const char *ca_file;       /**< Whom to trust; NULL: the system's roots. */

@@ -181,12 +181,24 @@ static const struct etcd__h2_ops h2_ops = {
 
 /* --- Events of the byte stream --- */
 
+/* A certificate that was replaced by a bad one works until the old one expires, unless somebody is told. */
+static void warn_of_files(const struct etcd__transport *transport)
+{
+    etcd_error err;
+
+    if (transport->config.tls != NULL && etcd__tls_take_trouble(transport->config.tls, &err))
+        etcd__log(&transport->config.channel->log, ETCD_LOG_WARN, "connect",
+                  "%s: the TLS files have changed and cannot be loaded, the previous ones stay in use: %s",
+                  transport->config.endpoint->text, err.message);
+}
+
 static void on_open(void *user)
 {
     struct etcd__transport *transport = user;
     const struct etcd__h2_config config = {.ops = &h2_ops, .user = transport};
     etcd_error err;
 
+    warn_of_files(transport);
     if (etcd__h2_new(&config, &transport->h2, &err) != ETCD_OK)
         etcd__transport_fail(transport, &err);
     else
@@ -215,6 +227,7 @@ static void on_drained(void *user)
 
 static void on_closed(void *user, const etcd_error *err)
 {
+    warn_of_files(user);
     etcd__transport_fail(user, err);
 }
 

@@ -7,7 +7,7 @@
  *
  * Key pairs and roots are replaced on disk while the client runs. The files are looked at when a session is
  * made; when one has changed all are loaded anew. A set that does not load (half replaced, say) leaves the
- * previous one in use.
+ * previous one in use, and is tried again at the next session.
  */
 #include "net/tls.h"
 
@@ -43,6 +43,8 @@ struct etcd__tls {
     struct etcd__stamp stamps[FILE_COUNT];
     char *server_name;
     bool insecure_skip_verify;
+    etcd_error *trouble; /* why the files as they are now cannot be used; NULL: they are in use */
+    bool untold;         /* by etcd__tls_take_trouble() */
 };
 
 struct etcd__tls_session {
@@ -391,19 +393,45 @@ void etcd__tls_unref(struct etcd__tls *tls)
     for (int i = 0; i < FILE_COUNT; i++)
         etcd__free(tls->files[i]);
     etcd__free(tls->server_name);
+    etcd__free(tls->trouble);
     etcd__free(tls);
+}
+
+/* The files in use are the newest again, or (err) they are not, for this reason. */
+static void note_trouble(struct etcd__tls *tls, const etcd_error *err)
+{
+    if (err != NULL && tls->trouble == NULL) {
+        tls->trouble = etcd__memdup(err, sizeof(*err)); /* without memory the next session's attempt tells */
+        tls->untold = tls->trouble != NULL;
+    } else if (err == NULL) {
+        etcd__free(tls->trouble);
+        tls->trouble = NULL;
+        tls->untold = false;
+    }
+}
+
+bool etcd__tls_take_trouble(struct etcd__tls *tls, etcd_error *ret_err)
+{
+    if (!tls->untold)
+        return false;
+    tls->untold = false;
+    *ret_err = *tls->trouble;
+    return true;
 }
 
 static void reload_if_changed(struct etcd__tls *tls)
 {
+    etcd_error err;
+
     for (int i = 0; i < FILE_COUNT; i++) {
         struct etcd__stamp now = etcd__stamp_of(tls->files[i]);
 
         if (!etcd__stamp_equal(&now, &tls->stamps[i])) {
-            (void)build_ctx(tls, NULL); /* the previous files stay in use when these are no good */
+            note_trouble(tls, build_ctx(tls, &err) == ETCD_OK ? NULL : &err);
             return;
         }
     }
+    note_trouble(tls, NULL);
 }
 
 /* ---- sessions ---- */

@@ -31,6 +31,11 @@ etcd_status etcd__tls_new(const struct etcd__tls_options *options, struct etcd__
                           etcd_error *reterr);
 struct etcd__tls *etcd__tls_ref(struct etcd__tls *tls);
 void etcd__tls_unref(struct etcd__tls *tls);
+/*
+ * Files that were replaced are loaded when a session is made; when they do not load the previous ones stay in
+ * use. True, once for each time that this begins: *ret_err says why.
+ */
+bool etcd__tls_take_trouble(struct etcd__tls *tls, etcd_error *ret_err);
 
 struct etcd__tls_session;
 

@@ -568,6 +568,37 @@ static void replaced_files_are_used(void **state)
     etcd__tls_unref(tls);
 }
 
+/* Once when it begins; again only after all was well in between. */
+static void files_that_do_not_load_are_told_once(void **state)
+{
+    struct etcd__tls_options options = {0};
+    struct etcd__tls *tls;
+    etcd_error err;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        copy_file(CERTS_CLIENT, "mine");
+        copy_file(CERTS_CLIENT_KEY, "mine-key");
+        options.ca_file = at(CERTS_CA);
+        options.cert_file = at("mine");
+        options.key_file = at("mine-key");
+        if (i == 0)
+            assert_int_equal(etcd__tls_new(&options, &tls, NULL), ETCD_OK);
+        assert_true(gets_in(tls));
+        assert_false(etcd__tls_take_trouble(tls, &err));
+        write_text("mine-key", "rubbish");
+        assert_false(etcd__tls_take_trouble(tls, &err)); /* nobody has looked yet */
+        assert_true(gets_in(tls));
+        assert_true(gets_in(tls));
+        assert_true(etcd__tls_take_trouble(tls, &err));
+        assert_int_equal(err.status, ETCD_E_IO);
+        assert_non_null(strstr(err.message, "mine-key"));
+        assert_true(gets_in(tls));
+        assert_false(etcd__tls_take_trouble(tls, &err));
+    }
+    etcd__tls_unref(tls);
+}
+
 static void references_are_counted(void **state)
 {
     struct etcd__tls_options options = {.insecure_skip_verify = true};
@@ -619,11 +650,17 @@ static void survives_lack_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(handshakes_end_as_they_should), cmocka_unit_test(a_late_refusal_is_explained),
-        cmocka_unit_test(a_server_in_clear_is_named),    cmocka_unit_test(data_arrives_whole_and_in_pieces),
-        cmocka_unit_test(new_keys_are_answered),         cmocka_unit_test(both_ends_say_goodbye),
-        cmocka_unit_test(bad_options_are_explained),     cmocka_unit_test(replaced_files_are_used),
-        cmocka_unit_test(references_are_counted),        cmocka_unit_test(survives_lack_of_memory),
+        cmocka_unit_test(handshakes_end_as_they_should),
+        cmocka_unit_test(a_late_refusal_is_explained),
+        cmocka_unit_test(a_server_in_clear_is_named),
+        cmocka_unit_test(data_arrives_whole_and_in_pieces),
+        cmocka_unit_test(new_keys_are_answered),
+        cmocka_unit_test(both_ends_say_goodbye),
+        cmocka_unit_test(bad_options_are_explained),
+        cmocka_unit_test(replaced_files_are_used),
+        cmocka_unit_test(files_that_do_not_load_are_told_once),
+        cmocka_unit_test(references_are_counted),
+        cmocka_unit_test(survives_lack_of_memory),
     };
 
     return cmocka_run_group_tests(tests, make_files, remove_files);
