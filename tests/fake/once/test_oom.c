@@ -89,6 +89,33 @@ static void transact(struct run *run)
     etcd_txn_free(txn);
 }
 
+static void lease(struct run *run)
+{
+    etcd_lease lease = {0};
+    etcd_error err;
+    etcd_status st = etcd_lease_grant(run->client, 60, NULL, &lease, &err);
+
+    look(run, "grant", st, &err);
+    if (st != ETCD_OK)
+        return;
+    look(run, "put with a lease",
+         etcd_put(run->client, etcd_cstr("l"), etcd_cstr("v"), ETCD_PUT_OPTS(.lease_id = lease.id), NULL,
+                  &err),
+         &err);
+    look(run, "revoke", etcd_lease_revoke(run->client, lease.id, NULL, &err), &err);
+}
+
+/* The server ends the connection under a read, which goes to the next one. */
+static void reconnect(struct run *run)
+{
+    etcd_error err;
+
+    fake_etcd_next(run->fake, "Range", &(struct fake_step){.what = STEP_CUT});
+    look(run, "get across connections", fake_get(run->client, 0, &err), &err);
+    fake_etcd_next(run->fake, "Range", &(struct fake_step){.what = STEP_GOAWAY});
+    look(run, "get after GOAWAY", fake_get(run->client, 0, &err), &err);
+}
+
 /* Each started operation calls back once, however it ends. */
 static void call_async(struct run *run)
 {
@@ -132,6 +159,8 @@ static void live(struct run *run)
     write_and_read(run);
     transact(run);
     call_async(run);
+    lease(run);
+    reconnect(run);
     look(run, "sync", etcd_client_sync(run->client, 0, &err), &err);
     fake_etcd_expire_tokens(run->fake);
     look(run, "put", fake_put(run->client, 0, &err), &err);
