@@ -89,6 +89,12 @@ void fake_etcd_expire_tokens(struct fake_etcd *fake);
 void fake_etcd_set_members(struct fake_etcd *fake, const struct fake_member *members, size_t count);
 void fake_etcd_set_alarms(struct fake_etcd *fake, const struct fake_alarm *alarms, size_t count);
 
+/*
+ * Scripted networks only. The next connection ends when so many bytes have come, or so many have gone;
+ * SIZE_MAX: never. `reset`: not with an end of stream but with a reset.
+ */
+void fake_etcd_cut_at(struct fake_etcd *fake, size_t in, size_t out, bool reset);
+
 /* Real sockets only. */
 void fake_etcd_cut(struct fake_etcd *fake); /* ends every connection */
 void fake_etcd_listen(struct fake_etcd *fake,
