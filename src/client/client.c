@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "client/delay.h"
+#include "client/feed.h"
 #include "client/options.h"
 #include "client/ready.h"
 #include "client/rpc.h"
@@ -249,6 +250,7 @@ etcd_status etcd_client_open(const etcd_client_opts *opts, etcd_client **ret_cli
     etcd__list_init(&client->rpcs);
     etcd__list_init(&client->ready_waiters);
     etcd__list_init(&client->delays);
+    etcd__list_init(&client->feeds);
     (void)pthread_mutex_init(&client->shared.mutex, NULL);
     st = open_client(client, &own, reterr);
     if (st != ETCD_OK)
@@ -273,6 +275,7 @@ static void close_in_engine(void *arg)
     etcd__lessor_close(&client->lessor);
     etcd__ready_close_all(client);
     etcd__delay_close_all(client);
+    etcd__feed_close_all(client);
     etcd__rpc_close_all(client);
     etcd__auth_close(&client->auth, ETCD_E_CLOSED);
     etcd__channel_free(client->channel);
