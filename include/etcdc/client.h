@@ -67,9 +67,11 @@ typedef enum etcd_client_state {
 } etcd_client_state;
 
 /**
- * Tells that the state changed; each change once, in order; ETCD_CLIENT_CLOSED is the last call. `err`, for
- * CONNECTING after READY, is why the last connection was lost; else NULL. Borrowed. Runs on the loop's
- * thread, or inside etcd_loop_process(). Must not free the client.
+ * Tells that the state changed; each change once, in order. ETCD_CLIENT_CLOSED is the last call, made before
+ * etcd_client_close() returns (closed inside this very function: right after it). `err`, for CONNECTING after
+ * READY, is why the last connection was lost - the newest such reason, when several changes are told
+ * together; else NULL. Borrowed. Runs on the loop's thread, or inside etcd_loop_process(); what is left at
+ * the end inside etcd_client_close() where nobody else would run it. Must not free the client.
  */
 typedef void etcd_state_fn(etcd_client *client, etcd_client_state state, const etcd_error *err,
                            void *user_data);
@@ -118,7 +120,10 @@ typedef struct etcd_client_opts {
     uint32_t max_outstanding;
     /** Watches above this number are told of in one log line (WARN). 0: 10,000. */
     uint32_t warn_watches;
-    /** Bytes of the requests under way; a call beyond is refused with ETCD_E_BUSY. 0: 256 MiB. */
+    /**
+     * Bytes of the requests under way; a call beyond is refused with ETCD_E_BUSY. 0: 256 MiB. Not below
+     * max_send_bytes.
+     */
     size_t max_outstanding_bytes;
     /**
      * A domain whose SRV records name the endpoints: `_etcd-client-ssl._tcp` (https) and
@@ -135,7 +140,11 @@ typedef struct etcd_client_opts {
     etcd_state_fn *on_state; /**< NULL: not wanted. */
     void *state_user_data;
     etcd_prefer prefer;
-    /** Calls, watches and keep-alives are refused by a member that has no leader, instead of waiting. */
+    /**
+     * Calls, serializable reads too, end with ETCD_E_NO_LEADER as soon as every member that can be reached
+     * says that it has no leader, instead of waiting for one until their time limit. Watches and keep-alives
+     * never stay on a member without a leader, whatever this says: they move, and wait for a better one.
+     */
     bool require_leader;
     uint8_t pad_[3]; /**< Zero. */
 } etcd_client_opts;
@@ -284,10 +293,29 @@ ETCD_API ETCD_NODISCARD etcd_status etcd_client_sync(etcd_client *client, int64_
 
 /**
  * Writes the endpoints in use now, comma-separated, with a NUL. Returns the length of the whole text. Any
- * thread. In a forked child there are none.
+ * thread.
  * @since 0.1
  */
 ETCD_API size_t etcd_client_endpoints(const etcd_client *client, char *dst, size_t size);
+
+/**
+ * Replaces the endpoints. Those that stay keep their connection; calls under way on removed ones finish
+ * there, watches and keep-alives move at once to one that is left. Automatic sync may replace them again.
+ *
+ * @param endpoints  As in etcd_client_opts; neither NULL nor empty. Copied.
+ * @retval ETCD_OK  In force: a call made from now on goes to one of these.
+ * @retval ETCD_E_INVALID_ARGUMENT  The message names index and value; the list stays as it was.
+ * @retval ETCD_E_IO  https:// and the system's roots cannot be read; the list stays as it was.
+ * @retval ETCD_E_CLOSED, ETCD_E_NO_MEMORY
+ * @par Threads Any, also from callbacks.
+ * @since 0.1
+ */
+ETCD_API ETCD_NODISCARD etcd_status etcd_client_set_endpoints(etcd_client *client,
+                                                              const char *const *endpoints,
+                                                              etcd_error *reterr);
+
+/** Whether calls can be made at once, now. Any thread. @since 0.1 */
+ETCD_API etcd_client_state etcd_client_state_now(const etcd_client *client);
 
 ETCD_END_DECLS
 

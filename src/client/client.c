@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/client.h"
 
-#include "base/buf.h"
 #include "client/delay.h"
-#include "client/feed.h"
 #include "client/options.h"
 #include "client/ready.h"
 #include "client/rpc.h"
@@ -55,58 +53,6 @@ etcd_status etcd__client_password(const struct etcd_client *client, struct etcd_
     return etcd__config_password(&client->config, ret_password, reterr);
 }
 
-/* ---- endpoints in use ------------------------------------------------------------------------------ */
-
-static bool share_endpoints(struct etcd_client *client, const struct etcd__endpoint *endpoints, size_t count)
-{
-    struct etcd__buf text;
-    char *copy = NULL;
-    bool ok = true;
-
-    etcd__buf_init(&text, 0);
-    for (size_t i = 0; i < count && ok; i++)
-        ok = etcd__buf_printf(&text, "%s%s", i == 0 ? "" : ",", endpoints[i].text);
-    if (ok)
-        copy = etcd__memdup(etcd__buf_front(&text), etcd__buf_len(&text));
-    etcd__buf_deinit(&text);
-    if (copy == NULL)
-        return false;
-    (void)pthread_mutex_lock(&client->shared.mutex);
-    etcd__free(client->shared.endpoints);
-    client->shared.endpoints = copy;
-    (void)pthread_mutex_unlock(&client->shared.mutex);
-    return true;
-}
-
-etcd_status etcd__client_use_endpoints(struct etcd_client *client, const struct etcd__endpoint *endpoints,
-                                       size_t count, etcd_error *reterr)
-{
-    etcd_status st = etcd__channel_set_endpoints(client->channel, endpoints, count, reterr);
-
-    if (st == ETCD_OK && !share_endpoints(client, endpoints, count))
-        st = etcd__fail_memory(reterr);
-    return st;
-}
-
-void etcd__client_warn_of_clear_text(struct etcd_client *client)
-{
-    const struct etcd__client_config *config = &client->config;
-
-    if (client->warned_of_clear_text)
-        return;
-    client->warned_of_clear_text = true;
-    for (size_t i = 0; i < config->endpoint_count; i++) {
-        const struct etcd__endpoint *endpoint = &config->endpoints[i];
-
-        if (!etcd__config_uses_tls(config, endpoint) && !etcd__endpoint_is_local(endpoint)) {
-            etcd__log(&client->log, ETCD_LOG_WARN, "auth",
-                      "client '%s' sends its credentials in clear to %s: use https://", config->name,
-                      endpoint->text);
-            return;
-        }
-    }
-}
-
 /* ---- opening --------------------------------------------------------------------------------------- */
 
 static void on_endpoint(void *user, const struct etcd__endpoint *endpoint, const etcd_error *err)
@@ -116,6 +62,7 @@ static void on_endpoint(void *user, const struct etcd__endpoint *endpoint, const
     if (err == NULL) {
         client->in_outage = false;
         etcd__count(&client->metrics.connects, 1);
+        etcd__leader_news(&client->leader);
         etcd__log(&client->log, ETCD_LOG_INFO, "connect", "client '%s': connected to %s",
                   etcd__client_label(client), endpoint->text);
         etcd__ready_notify(client);
@@ -126,6 +73,18 @@ static void on_endpoint(void *user, const struct etcd__endpoint *endpoint, const
     etcd__log(&client->log, client->in_outage ? ETCD_LOG_DEBUG : ETCD_LOG_INFO, "connect",
               "client '%s': %s: %s", etcd__client_label(client), endpoint->text, err->message);
     client->in_outage = true;
+}
+
+static void on_state(void *user, enum etcd__channel_state state, const etcd_error *err)
+{
+    static const etcd_client_state states[] = {
+        [ETCD__CHANNEL_IDLE] = ETCD_CLIENT_IDLE,
+        [ETCD__CHANNEL_CONNECTING] = ETCD_CLIENT_CONNECTING,
+        [ETCD__CHANNEL_READY] = ETCD_CLIENT_READY,
+    };
+    struct etcd_client *client = user;
+
+    etcd__client_state_set(client, states[state], err);
 }
 
 static etcd_status make_tls(struct etcd_client *client, etcd_error *reterr)
@@ -155,6 +114,7 @@ static etcd_status make_channel(struct etcd_client *client, etcd_error *reterr)
         .keepalive_time_ms = config->keepalive_time_ms,
         .keepalive_timeout_ms = config->keepalive_timeout_ms,
         .on_endpoint = on_endpoint,
+        .on_state = on_state,
         .user = client,
         .sent = &client->metrics.bytes_sent,
         .received = &client->metrics.bytes_received,
@@ -162,7 +122,7 @@ static etcd_status make_channel(struct etcd_client *client, etcd_error *reterr)
     etcd_status st = etcd__channel_new(&channel, &client->channel, reterr);
 
     if (st == ETCD_OK)
-        st = etcd__client_use_endpoints(client, config->endpoints, config->endpoint_count, reterr);
+        st = etcd__client_use_endpoints(client, &config->endpoints, reterr);
     return st;
 }
 
@@ -190,6 +150,7 @@ static void open_in_engine(void *arg)
         client->torn_down = true;
         return;
     }
+    etcd__leader_init(&client->leader, client);
     etcd__watch_hub_init(&client->watches, client);
     etcd__lessor_init(&client->lessor, client);
     etcd__sync_start(&client->sync, client, client->config.auto_sync_interval_ms);
@@ -250,7 +211,7 @@ etcd_status etcd_client_open(const etcd_client_opts *opts, etcd_client **ret_cli
     etcd__list_init(&client->rpcs);
     etcd__list_init(&client->ready_waiters);
     etcd__list_init(&client->delays);
-    etcd__list_init(&client->feeds);
+    etcd__client_state_init(&client->state);
     (void)pthread_mutex_init(&client->shared.mutex, NULL);
     st = open_client(client, &own, reterr);
     if (st != ETCD_OK)
@@ -275,13 +236,14 @@ static void close_in_engine(void *arg)
     etcd__lessor_close(&client->lessor);
     etcd__ready_close_all(client);
     etcd__delay_close_all(client);
-    etcd__feed_close_all(client);
     etcd__rpc_close_all(client);
     etcd__auth_close(&client->auth, ETCD_E_CLOSED);
+    etcd__leader_close(&client->leader);
     etcd__channel_free(client->channel);
     client->channel = NULL;
     etcd__tls_unref(client->tls);
     client->tls = NULL;
+    etcd__client_state_set(client, ETCD_CLIENT_CLOSED, NULL);
 }
 
 etcd_status etcd_client_close(etcd_client *client, etcd_error *reterr)
@@ -290,18 +252,18 @@ etcd_status etcd_client_close(etcd_client *client, etcd_error *reterr)
 
     if (client == NULL)
         return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "client is NULL");
+    etcd__client_ref(client); /* a callback may free the client */
     atomic_store_explicit(&client->closed, true, memory_order_release);
     loop = client->loop;
     if (etcd__loop_usable(loop, NULL) != ETCD_OK) {
         etcd__loop_leave(loop);
-        return ETCD_OK;
+    } else {
+        etcd__loop_run(loop, close_in_engine, client);
+        if (loop->drive == ETCD_DRIVE_CALLER && !etcd__loop_would_deadlock(loop))
+            etcd__loop_deliver(loop);
+        etcd__client_state_finish(client);
     }
-    etcd__loop_run(loop, close_in_engine, client);
-    if (loop->drive == ETCD_DRIVE_CALLER && !etcd__loop_would_deadlock(loop)) {
-        (void)etcd__loop_ref(loop); /* a callback may free the client */
-        etcd__loop_deliver(loop);
-        etcd__loop_unref(loop);
-    }
+    etcd__client_unref(client);
     return ETCD_OK;
 }
 

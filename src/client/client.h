@@ -10,8 +10,11 @@
 #define ETCD__CLIENT_CLIENT_H
 
 #include "client/auth.h"
+#include "client/endpoints.h"
 #include "client/keepalive.h"
+#include "client/leader.h"
 #include "client/metrics.h"
+#include "client/state.h"
 #include "client/sync.h"
 #include "client/watch.h"
 #include "etcdc/client.h"
@@ -23,8 +26,9 @@
 /* The effective options. Constant after opening. */
 struct etcd__client_config {
     char *name;
-    struct etcd__endpoint *endpoints;
-    size_t endpoint_count;
+    struct etcd__endpoints endpoints; /* empty with discovery_srv */
+    char *discovery_srv;              /* NULL: none */
+    char *discovery_srv_name;
     int64_t dial_timeout_ms;
     int64_t timeout_ms;
     int64_t auto_sync_interval_ms;
@@ -32,6 +36,7 @@ struct etcd__client_config {
     size_t max_send_bytes, max_recv_bytes;
     uint32_t max_outstanding;
     uint32_t warn_watches;
+    size_t max_outstanding_bytes;
     char *username; /* NULL: none */
     etcd_secret_kind password_kind;
     struct etcd__secret password; /* the text, or what to read it from */
@@ -39,6 +44,10 @@ struct etcd__client_config {
     struct etcd__secret token;    /* the text, or what to read it from */
     char *ca_file, *cert_file, *key_file, *server_name;
     bool has_tls, insecure_skip_verify;
+    bool require_leader;
+    etcd_prefer prefer;
+    etcd_state_fn *on_state; /* NULL: not wanted */
+    void *state_user_data;
 };
 
 struct etcd_client {
@@ -50,20 +59,22 @@ struct etcd_client {
     atomic_bool waits_cancelled; /* etcd_client_cancel_waits() */
     atomic_uint outstanding;     /* calls under way */
     struct etcd__metrics metrics;
+    atomic_size_t outstanding_bytes;
+    struct etcd__client_state state;
 
     /* Engine. */
-    bool torn_down; /* the channel is gone */
-    bool in_outage; /* an endpoint failed since one was last connected */
+    bool torn_down;     /* the channel is gone */
+    bool in_outage;     /* an endpoint failed since one was last connected */
+    bool sends_secrets; /* whoever listens on the way to an endpoint without TLS would see them */
     bool warned_of_clear_text;
     struct etcd__tls *tls;
     struct etcd__channel *channel;
     struct etcd__auth auth;
     struct etcd__sync sync;
+    struct etcd__leader leader;
     struct etcd__list rpcs;
     struct etcd__list ready_waiters;
     struct etcd__list delays;
-    struct etcd__list feeds;
-    bool no_range_stream; /* the servers do not have RangeStream */
     struct etcd__watch_hub watches;
     struct etcd__lessor lessor;
 
@@ -94,8 +105,5 @@ etcd_status etcd__client_password(const struct etcd_client *client, struct etcd_
                                   etcd_error *reterr);
 /* A password is to be sent: warns, once for each client, if an endpoint gets it in clear. Engine. */
 void etcd__client_warn_of_clear_text(struct etcd_client *client);
-/* Takes over a new list of endpoints in use. Engine. */
-etcd_status etcd__client_use_endpoints(struct etcd_client *client, const struct etcd__endpoint *endpoints,
-                                       size_t count, etcd_error *reterr);
 
 #endif

@@ -5,7 +5,6 @@
 #include "client/client.h"
 
 #include <inttypes.h>
-#include <string.h>
 
 static void add_time(struct etcd__buf *text, const char *name, int64_t ms)
 {
@@ -23,9 +22,11 @@ static void add_optional(struct etcd__buf *text, const char *name, const char *v
 static void add_endpoints(struct etcd__buf *text, const struct etcd__client_config *config)
 {
     (void)etcd__buf_printf(text, "endpoints: ");
-    for (size_t i = 0; i < config->endpoint_count; i++)
-        (void)etcd__buf_printf(text, "%s%s", i == 0 ? "" : ",", config->endpoints[i].text);
-    (void)etcd__buf_printf(text, "\n");
+    for (size_t i = 0; i < config->endpoints.count; i++)
+        (void)etcd__buf_printf(text, "%s%s", i == 0 ? "" : ",", config->endpoints.list[i].text);
+    (void)etcd__buf_printf(text, "%s\n", config->discovery_srv != NULL ? "by discovery_srv" : "");
+    add_optional(text, "discovery_srv", config->discovery_srv);
+    add_optional(text, "discovery_srv_name", config->discovery_srv_name);
 }
 
 static void add_tls(struct etcd__buf *text, const struct etcd__client_config *config)
@@ -43,6 +44,11 @@ static void add_tls(struct etcd__buf *text, const struct etcd__client_config *co
 
 static void describe(const struct etcd_client *client, struct etcd__buf *text)
 {
+    static const char *const preferences[] = {
+        [ETCD_PREFER_NONE] = "none",
+        [ETCD_PREFER_LEADER] = "leader",
+        [ETCD_PREFER_NEAREST] = "nearest",
+    };
     const struct etcd__client_config *config = &client->config;
 
     (void)etcd__buf_printf(text, "name: %s\n", config->name);
@@ -63,6 +69,9 @@ static void describe(const struct etcd_client *client, struct etcd__buf *text)
     add_time(text, "keepalive_timeout", config->keepalive_timeout_ms);
     (void)etcd__buf_printf(text, "max_outstanding: %" PRIu32 "\n", config->max_outstanding);
     (void)etcd__buf_printf(text, "warn_watches: %" PRIu32 "\n", config->warn_watches);
+    (void)etcd__buf_printf(text, "max_outstanding_bytes: %zu bytes\n", config->max_outstanding_bytes);
+    (void)etcd__buf_printf(text, "prefer: %s\n", preferences[config->prefer]);
+    (void)etcd__buf_printf(text, "require_leader: %s\n", config->require_leader ? "true" : "false");
     add_tls(text, config);
     (void)etcd__buf_printf(text, "drive: %s\n",
                            client->loop->drive == ETCD_DRIVE_THREAD ? "thread" : "caller");
@@ -78,18 +87,5 @@ size_t etcd_client_describe(const etcd_client *client, char *dst, size_t size)
         describe(client, &text);
     len = etcd__text_give(dst, size, etcd__buf_front(&text), etcd__buf_len(&text));
     etcd__buf_deinit(&text);
-    return len;
-}
-
-size_t etcd_client_endpoints(const etcd_client *client, char *dst, size_t size)
-{
-    struct etcd_client *own = (struct etcd_client *)(uintptr_t)client; /* for its mutex */
-    size_t len;
-
-    if (client == NULL || etcd__loop_usable(client->loop, NULL) != ETCD_OK)
-        return etcd__text_give(dst, size, "", 0); /* in a forked child nobody would ever unlock it */
-    (void)pthread_mutex_lock(&own->shared.mutex);
-    len = etcd__text_give(dst, size, own->shared.endpoints, strlen(own->shared.endpoints));
-    (void)pthread_mutex_unlock(&own->shared.mutex);
     return len;
 }

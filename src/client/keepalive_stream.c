@@ -307,9 +307,7 @@ static void restart(struct etcd__lease_stream *stream, const struct etcd__subcha
 /* Those that are set aside count too: they are tried when the others fail. */
 static unsigned endpoints(const struct etcd_client *client)
 {
-    size_t ready = etcd__channel_ready(client->channel);
-
-    return (unsigned)(ready > client->config.endpoint_count ? ready : client->config.endpoint_count);
+    return (unsigned)etcd__channel_count(client->channel);
 }
 
 /*

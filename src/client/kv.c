@@ -10,6 +10,7 @@
 
 static const struct etcd__rpc_kind put_kind = {
     .method = {"/etcdserverpb.KV/Put", "put", false},
+    .needs_leader = true,
     .writes = true,
     .decode = etcd__put_decode,
     .free_result = etcd__put_result_release,
@@ -17,6 +18,7 @@ static const struct etcd__rpc_kind put_kind = {
 
 static const struct etcd__rpc_kind get_kind = {
     .method = {"/etcdserverpb.KV/Range", "get", false},
+    .needs_leader = true,
     .repeatable = true,
     .decode = etcd__get_decode,
     .free_result = etcd__get_result_release,
@@ -24,6 +26,7 @@ static const struct etcd__rpc_kind get_kind = {
 
 static const struct etcd__rpc_kind delete_kind = {
     .method = {"/etcdserverpb.KV/DeleteRange", "delete", false},
+    .needs_leader = true,
     .writes = true,
     .decode = etcd__delete_decode,
     .free_result = etcd__delete_result_release,
@@ -31,6 +34,7 @@ static const struct etcd__rpc_kind delete_kind = {
 
 static const struct etcd__rpc_kind compact_kind = {
     .method = {"/etcdserverpb.KV/Compact", "compact", false},
+    .needs_leader = true,
     .writes = true,
     .decode = etcd__done_decode,
 };
@@ -94,6 +98,7 @@ static etcd_status start_get(etcd_client *client, etcd_bytes key, const etcd_get
     how.timeout_ms = own.timeout_ms;
     how.fail_fast = own.fail_fast;
     how.in_wait = own.in_wait;
+    how.serializable = request.serializable;
     if (st == ETCD_OK)
         st = etcd__rpc_start(client, &get_kind, &request.base, &how, ret_op, reterr);
     etcd__range_deinit(&range);

@@ -156,6 +156,7 @@ static void release_ttl_result(void *result)
 /* The id is ours. */
 static const struct etcd__rpc_kind grant_kind = {
     .method = {"/etcdserverpb.Lease/LeaseGrant", "lease grant", false},
+    .needs_leader = true,
     .repeatable = true,
     .writes = true,
     .decode = decode_grant,
@@ -167,6 +168,7 @@ static const struct etcd__rpc_kind grant_kind = {
 /* The id is the caller's. */
 static const struct etcd__rpc_kind grant_given_kind = {
     .method = {"/etcdserverpb.Lease/LeaseGrant", "lease grant", false},
+    .needs_leader = true,
     .writes = true,
     .decode = decode_grant,
     .free_result = etcd__free,
@@ -174,6 +176,7 @@ static const struct etcd__rpc_kind grant_given_kind = {
 
 static const struct etcd__rpc_kind revoke_kind = {
     .method = {"/etcdserverpb.Lease/LeaseRevoke", "lease revoke", false},
+    .needs_leader = true,
     .repeatable = true,
     .writes = true,
     .decode = etcd__done_decode,
@@ -182,6 +185,7 @@ static const struct etcd__rpc_kind revoke_kind = {
 
 static const struct etcd__rpc_kind time_to_live_kind = {
     .method = {"/etcdserverpb.Lease/LeaseTimeToLive", "lease time to live", false},
+    .needs_leader = true,
     .repeatable = true,
     .decode = decode_time_to_live,
     .free_result = release_ttl_result,

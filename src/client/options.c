@@ -2,6 +2,7 @@
 #include "client/options.h"
 
 #include "base/str.h"
+#include "client/endpoints.h"
 #include "client/secret_source.h"
 
 #include <inttypes.h>
@@ -15,7 +16,10 @@ enum {
     DEFAULT_MAX_SEND_BYTES = 2 * 1024 * 1024,
     DEFAULT_WARN_WATCHES = 10000,
     DEFAULT_MAX_OUTSTANDING = 100000,
+    DEFAULT_MAX_OUTSTANDING_BYTES = 256 * 1024 * 1024,
     NAME_MAX_LEN = 255,
+    LABEL_MAX_LEN = 63,   /* of a domain name */
+    DOMAIN_MAX_LEN = 200, /* leaves room for the service in front */
 };
 
 static const size_t default_max_recv_bytes = INT32_MAX;
@@ -75,6 +79,11 @@ static etcd_status take_sizes(const etcd_client_opts *opts, struct etcd__client_
     config->max_recv_bytes = opts->max_recv_bytes == 0 ? default_max_recv_bytes : opts->max_recv_bytes;
     config->max_outstanding = opts->max_outstanding == 0 ? DEFAULT_MAX_OUTSTANDING : opts->max_outstanding;
     config->warn_watches = opts->warn_watches == 0 ? DEFAULT_WARN_WATCHES : opts->warn_watches;
+    config->max_outstanding_bytes = opts->max_outstanding_bytes;
+    if (opts->max_outstanding_bytes == 0) /* never below what one call may need */
+        config->max_outstanding_bytes = config->max_send_bytes > DEFAULT_MAX_OUTSTANDING_BYTES
+                                            ? config->max_send_bytes
+                                            : DEFAULT_MAX_OUTSTANDING_BYTES;
     if (opts->max_send_bytes > UINT32_MAX || opts->max_recv_bytes > UINT32_MAX)
         return etcd__fail(
             reterr, ETCD_E_INVALID_ARGUMENT, "max_%s_bytes is %zu: gRPC messages end at %" PRIu32 " bytes",
@@ -84,6 +93,11 @@ static etcd_status take_sizes(const etcd_client_opts *opts, struct etcd__client_
         return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT,
                           "max_send_bytes is %zu, above max_recv_bytes, which is %zu", opts->max_send_bytes,
                           opts->max_recv_bytes);
+    if (config->max_outstanding_bytes < config->max_send_bytes)
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT,
+                          "max_outstanding_bytes is %zu, below max_send_bytes, which is %zu: there would be "
+                          "requests that never fit",
+                          config->max_outstanding_bytes, config->max_send_bytes);
     return ETCD_OK;
 }
 
@@ -100,49 +114,87 @@ static etcd_status take_name(const etcd_client_opts *opts, struct etcd__client_c
 
 /* ---- endpoints ------------------------------------------------------------------------------------- */
 
-static size_t list_length(const char *const *list)
-{
-    size_t count = 0;
-
-    while (list[count] != NULL)
-        count++;
-    return count;
-}
-
 static etcd_status take_endpoints(const etcd_client_opts *opts, struct etcd__client_config *config,
                                   etcd_error *reterr)
 {
     static const char *const by_default[] = {"localhost:2379", NULL};
-    const char *const *list = opts->endpoints == NULL ? by_default : opts->endpoints;
-    size_t count = list_length(list);
 
-    if (count == 0)
-        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "endpoints: the list is empty");
-    config->endpoints = etcd__calloc(count, sizeof(*config->endpoints));
-    if (config->endpoints == NULL)
-        return etcd__fail_memory(reterr);
-    for (size_t i = 0; i < count; i++) {
-        etcd_status st = etcd__endpoint_parse(list[i], &config->endpoints[i], reterr);
+    if (opts->discovery_srv != NULL && opts->endpoints != NULL)
+        return etcd__fail(
+            reterr, ETCD_E_INVALID_ARGUMENT,
+            "discovery_srv is set together with endpoints: the names come from one or the other");
+    if (opts->discovery_srv != NULL)
+        return ETCD_OK;
+    return etcd__endpoints_parse(opts->endpoints == NULL ? by_default : opts->endpoints, &config->endpoints,
+                                 reterr);
+}
 
-        if (st != ETCD_OK) {
-            etcd__error_prefix(reterr, "endpoints[%zu]", i);
-            return st;
-        }
-        config->endpoint_count++;
+/* Letters, digits, hyphens and underscores: what hosts and services are made of. */
+static bool is_label(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        bool letter = (text[i] >= 'a' && text[i] <= 'z') || (text[i] >= 'A' && text[i] <= 'Z');
+
+        if (!letter && !(text[i] >= '0' && text[i] <= '9') && text[i] != '-' && text[i] != '_')
+            return false;
     }
+    return len > 0 && len <= LABEL_MAX_LEN;
+}
+
+static bool is_domain(const char *text)
+{
+    size_t len = strlen(text);
+
+    if (len > 0 && text[len - 1] == '.')
+        len--;
+    for (const char *label = text; label <= text + len;) {
+        const char *dot = memchr(label, '.', (size_t)(text + len - label));
+        const char *end = dot == NULL ? text + len : dot;
+
+        if (!is_label(label, (size_t)(end - label)))
+            return false;
+        label = end + 1;
+    }
+    return len <= DOMAIN_MAX_LEN;
+}
+
+static etcd_status take_discovery(const etcd_client_opts *opts, struct etcd__client_config *config,
+                                  etcd_error *reterr)
+{
+    const char *name = opts->discovery_srv_name;
+    size_t longest = LABEL_MAX_LEN - (sizeof("_etcd-client-ssl-") - 1);
+    char shown[64];
+    etcd_status st;
+
+    if (name != NULL && opts->discovery_srv == NULL)
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "discovery_srv_name is set without discovery_srv");
+    if (opts->discovery_srv != NULL && !is_domain(opts->discovery_srv))
+        return etcd__fail(
+            reterr, ETCD_E_INVALID_ARGUMENT, "discovery_srv is '%s': a domain name is needed",
+            etcd__escape(shown, sizeof(shown), opts->discovery_srv, strlen(opts->discovery_srv)));
+    if (name != NULL && (!is_label(name, strlen(name)) || strlen(name) > longest))
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT,
+                          "discovery_srv_name is '%s': 1 to %zu letters, digits and hyphens are needed",
+                          etcd__escape(shown, sizeof(shown), name, strlen(name)), longest);
+    st = copy_text(opts->discovery_srv, &config->discovery_srv, reterr);
+    return st == ETCD_OK ? copy_text(name, &config->discovery_srv_name, reterr) : st;
+}
+
+static etcd_status take_choices(const etcd_client_opts *opts, struct etcd__client_config *config,
+                                etcd_error *reterr)
+{
+    config->prefer = opts->prefer;
+    config->require_leader = opts->require_leader;
+    config->on_state = opts->on_state;
+    config->state_user_data = opts->state_user_data;
+    if ((unsigned)opts->prefer > ETCD_PREFER_NEAREST)
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "prefer is %d", (int)opts->prefer);
     return ETCD_OK;
 }
 
 bool etcd__config_uses_tls(const struct etcd__client_config *config, const struct etcd__endpoint *endpoint)
 {
     return endpoint->tls == ETCD__TLS_ALWAYS || (endpoint->tls == ETCD__TLS_IF_CONFIGURED && config->has_tls);
-}
-
-bool etcd__endpoint_is_local(const struct etcd__endpoint *endpoint)
-{
-    return endpoint->is_unix || strcmp(endpoint->host, "localhost") == 0 ||
-           strcmp(endpoint->host, "::1") == 0 ||
-           (endpoint->is_address && strncmp(endpoint->host, "127.", 4) == 0);
 }
 
 /* ---- TLS ------------------------------------------------------------------------------------------- */
@@ -258,7 +310,8 @@ static etcd_status take_all(const etcd_client_opts *opts, struct etcd__client_co
 {
     static etcd_status (*const parts[])(const etcd_client_opts *, struct etcd__client_config *,
                                         etcd_error *) = {
-        take_name, take_times, take_sizes, take_endpoints, take_tls, take_credentials, take_token,
+        take_name, take_times,       take_sizes, take_endpoints, take_discovery,
+        take_tls,  take_credentials, take_token, take_choices,
     };
     etcd_status st = ETCD_OK;
 
@@ -279,9 +332,9 @@ etcd_status etcd__config_make(const etcd_client_opts *opts, struct etcd__client_
 
 void etcd__config_deinit(struct etcd__client_config *config)
 {
-    for (size_t i = 0; i < config->endpoint_count; i++)
-        etcd__endpoint_deinit(&config->endpoints[i]);
-    etcd__free(config->endpoints);
+    etcd__endpoints_deinit(&config->endpoints);
+    etcd__free(config->discovery_srv);
+    etcd__free(config->discovery_srv_name);
     etcd__free(config->name);
     etcd__free(config->username);
     etcd__secret_clear(&config->password);

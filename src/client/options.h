@@ -31,7 +31,5 @@ static inline bool etcd__config_has_credentials(const struct etcd__client_config
 }
 /* The endpoint of this configuration goes over TLS. */
 bool etcd__config_uses_tls(const struct etcd__client_config *config, const struct etcd__endpoint *endpoint);
-/* The endpoint's host is this machine, whatever the network does. */
-bool etcd__endpoint_is_local(const struct etcd__endpoint *endpoint);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "client/rpc.h"
+#include "client/rpc_core.h"
 
 #include "base/str.h"
-#include "client/client.h"
 #include "wire/codec.h"
+#include "wire/convert.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -15,40 +15,6 @@ enum {
     PAUSE_MAX_MS = 1000,
     SET_ASIDE_MS = 2000, /* how long a member that could not serve gets no new calls */
     LOGINS_MAX = 2,      /* renewals of the token for one call */
-};
-
-struct attempt {
-    struct etcd__call call;
-    struct etcd__outgoing outgoing;
-    struct etcd__rpc *rpc;
-    uint64_t generation; /* of the token it went out with */
-};
-
-struct etcd__rpc {
-    struct etcd_op op;
-    struct etcd_client *client; /* referenced */
-    const struct etcd__rpc_kind *kind;
-    struct etcd__node node; /* client->rpcs, once submitted */
-    struct etcd__work submit;
-    uint8_t *request; /* framed */
-    size_t request_len;
-    int64_t deadline_ms;
-    bool idempotent; /* the user says so */
-    bool fail_fast, in_wait, counted;
-    etcd__rpc_done_fn *done; /* the engine's own calls */
-    void *done_user;
-
-    struct attempt first;
-    struct attempt *second; /* made when it is needed */
-    struct etcd__timer deadline;
-    struct etcd__timer step; /* a pause, or the time to try elsewhere as well */
-    struct etcd__auth_waiter login;
-    struct etcd__endpoint *only; /* NULL: any endpoint */
-    const struct etcd__subchannel *avoid;
-    unsigned attempts, logins;
-    bool maybe_sent; /* some attempt may have been seen by a server */
-    char cause[192]; /* why the last attempt failed; "": none did */
-    etcd_status decoded;
 };
 
 static const char maybe_applied[] = " (the write may have been applied)";
@@ -90,7 +56,7 @@ static void destroy(struct etcd_op *op)
     etcd__client_unref(client);
 }
 
-static void stop_attempt(struct etcd__rpc *rpc, struct attempt *attempt)
+static void stop_attempt(struct etcd__rpc *rpc, struct etcd__attempt *attempt)
 {
     if (attempt != NULL && etcd__call_cancel(&attempt->call) == ETCD__MAYBE_SENT)
         rpc->maybe_sent = true;
@@ -107,9 +73,7 @@ static void settle(struct etcd__rpc *rpc)
     etcd__timer_disarm(reactor, &rpc->step);
     etcd__auth_unwait(&rpc->login);
     etcd__node_unlink(&rpc->node);
-    if (rpc->counted)
-        (void)atomic_fetch_sub_explicit(&rpc->client->outstanding, 1, memory_order_relaxed);
-    rpc->counted = false;
+    etcd__rpc_uncount(rpc);
     release_request(rpc); /* the handle may be kept for long */
 }
 
@@ -135,7 +99,7 @@ static void complete(struct etcd__rpc *rpc, etcd_status status, const etcd_error
  * What the error says of trying again. A write that may have been applied is for its caller to look at,
  * unless doing it twice is as good as doing it once.
  */
-static uint32_t flags_of(const struct etcd__rpc *rpc, bool retryable, bool maybe)
+uint32_t etcd__rpc_flags(const struct etcd__rpc *rpc, bool retryable, bool maybe)
 {
     uint32_t flags = maybe ? ETCD_ERROR_MAYBE_APPLIED : 0;
 
@@ -155,7 +119,7 @@ static void give_up(struct etcd__rpc *rpc, etcd_status status, const char *reaso
     maybe = rpc->kind->writes && rpc->maybe_sent;
     (void)etcd__fail(&err, status, "%s: client '%s': %s%s", rpc->kind->method.name,
                      etcd__client_label(rpc->client), reason, maybe ? maybe_applied : "");
-    err.flags |= flags_of(rpc, etcd__status_retryable(status), maybe);
+    err.flags |= etcd__rpc_flags(rpc, etcd__status_retryable(status), maybe);
     complete(rpc, status, &err);
 }
 
@@ -177,6 +141,20 @@ static const etcd_error *obstacle(const struct etcd__rpc *rpc)
     const struct etcd__subchannel *target = rpc->first.call.target;
 
     return target != NULL ? etcd__subchannel_error(target) : etcd__channel_last_error(rpc->client->channel);
+}
+
+/* How long ago the attempt was sent; 0: it was not. */
+static int64_t asked_ms(struct etcd__rpc *rpc, const struct etcd__attempt *attempt)
+{
+    return attempt->call.sent_ms == 0 ? 0 : reactor_of(rpc)->now_ms - attempt->call.sent_ms;
+}
+
+/* A member that leaves a request without an answer for so long gets no others for a while. */
+static void note_silence(struct etcd__rpc *rpc, const struct etcd__attempt *attempt)
+{
+    if (attempt != NULL && etcd__call_alive(&attempt->call) && attempt->call.subchannel != NULL &&
+        asked_ms(rpc, attempt) >= HEDGE_MS)
+        etcd__channel_set_aside(rpc->client->channel, attempt->call.subchannel, SET_ASIDE_MS);
 }
 
 static bool reached_a_server(struct etcd__rpc *rpc)
@@ -207,6 +185,8 @@ static void on_deadline(struct etcd__timer *timer)
     const etcd_error *last = obstacle(rpc);
     char reason[ETCD_ERROR_MESSAGE_SIZE];
 
+    note_silence(rpc, &rpc->first);
+    note_silence(rpc, rpc->second);
     if (reached_a_server(rpc)) {
         describe_silence(rpc, reason, sizeof(reason));
         give_up(rpc, ETCD_E_DEADLINE, reason);
@@ -219,22 +199,50 @@ static void on_deadline(struct etcd__timer *timer)
 
 /* ---- an attempt ------------------------------------------------------------------------------------ */
 
-static bool other_alive(const struct etcd__rpc *rpc, const struct attempt *attempt)
+static struct etcd__attempt *other_than(struct etcd__rpc *rpc, const struct etcd__attempt *attempt)
 {
-    if (attempt == &rpc->first)
-        return rpc->second != NULL && etcd__call_alive(&rpc->second->call);
-    return etcd__call_alive(&rpc->first.call);
+    return attempt == &rpc->first ? rpc->second : &rpc->first;
+}
+
+static bool other_alive(struct etcd__rpc *rpc, const struct etcd__attempt *attempt)
+{
+    const struct etcd__attempt *other = other_than(rpc, attempt);
+
+    return other != NULL && etcd__call_alive(&other->call);
+}
+
+static void note_time(struct etcd__rpc *rpc, const struct etcd__attempt *attempt)
+{
+    if (attempt->call.subchannel != NULL)
+        etcd__channel_took(rpc->client->channel, attempt->call.subchannel, asked_ms(rpc, attempt));
+}
+
+/* The attempt has an answer. An older one without shows that its member is the worse choice for now. */
+static void outdo(struct etcd__rpc *rpc, const struct etcd__attempt *attempt)
+{
+    const struct etcd__attempt *other = other_than(rpc, attempt);
+
+    if (!other_alive(rpc, attempt) || asked_ms(rpc, other) < 2 * asked_ms(rpc, attempt))
+        return;
+    if (rpc->route == ETCD__ROUTE_NEAREST)
+        note_time(rpc, other);
+    note_silence(rpc, other);
 }
 
 static void answered(struct etcd__rpc *rpc);
 
 static void on_message(struct etcd__call *call, const uint8_t *data, size_t len)
 {
-    struct attempt *attempt = ETCD__CONTAINER(call, struct attempt, call);
+    struct etcd__attempt *attempt = ETCD__CONTAINER(call, struct etcd__attempt, call);
     struct etcd__rpc *rpc = attempt->rpc;
 
+    if (rpc->client->config.prefer == ETCD_PREFER_LEADER)
+        etcd__leader_saw_term(&rpc->client->leader, etcd__wire_raft_term(data, len));
+    if (rpc->route == ETCD__ROUTE_NEAREST)
+        note_time(rpc, attempt);
+    outdo(rpc, attempt);
     /* The first answer counts; the other attempt is not waited for. */
-    stop_attempt(rpc, attempt == &rpc->first ? rpc->second : &rpc->first);
+    stop_attempt(rpc, other_than(rpc, attempt));
     if (rpc->op.result != NULL)
         rpc->kind->free_result(rpc->op.result);
     rpc->op.result = NULL;
@@ -254,7 +262,7 @@ static void answered(struct etcd__rpc *rpc)
     (void)etcd__fail(&err, rpc->decoded, "%s: client '%s': %s%s", rpc->kind->method.name,
                      etcd__client_label(rpc->client), rpc->op.error.message,
                      rpc->kind->writes ? maybe_applied : "");
-    err.flags |= flags_of(rpc, etcd__status_retryable(rpc->decoded), rpc->kind->writes);
+    err.flags |= etcd__rpc_flags(rpc, etcd__status_retryable(rpc->decoded), rpc->kind->writes);
     complete(rpc, rpc->decoded, &err);
 }
 
@@ -290,8 +298,20 @@ static bool may_repeat(const struct etcd__rpc *rpc, enum etcd__remedy remedy)
     return remedy == ETCD__REMEDY_REPEAT || (remedy == ETCD__REMEDY_RETRY && is_repeatable(rpc));
 }
 
+/* No member that can be reached has a leader, and the program does not want to wait for one. */
+static bool is_leaderless(struct etcd__rpc *rpc, const struct etcd__attempt *attempt,
+                          const struct etcd__verdict *verdict)
+{
+    const struct etcd__channel *channel = rpc->client->channel;
+    const struct etcd__subchannel *subchannel = attempt->call.subchannel;
+
+    return rpc->require_leader && rpc->client->config.require_leader && verdict->status == ETCD_E_NO_LEADER &&
+           verdict->remedy == ETCD__REMEDY_REPEAT && !other_alive(rpc, attempt) &&
+           !etcd__channel_has_other(channel, subchannel) && !etcd__channel_has_hope(channel, subchannel);
+}
+
 /* The refusal is about our own earlier attempt, whose answer was lost or is still to come. */
-static bool was_done_before(const struct etcd__rpc *rpc, const struct attempt *attempt, etcd_status status)
+static bool was_done_before(struct etcd__rpc *rpc, const struct etcd__attempt *attempt, etcd_status status)
 {
     return status != ETCD_OK && status == rpc->kind->done_before &&
            (rpc->maybe_sent || other_alive(rpc, attempt));
@@ -311,21 +331,21 @@ static void complete_done_before(struct etcd__rpc *rpc)
 }
 
 /* The answer is final. An attempt before it, or beside it, may have been carried out all the same. */
-static void refused(struct etcd__rpc *rpc, struct attempt *attempt, const struct etcd__call_end *end,
+static void refused(struct etcd__rpc *rpc, struct etcd__attempt *attempt, const struct etcd__call_end *end,
                     struct etcd__verdict verdict)
 {
     etcd_error err;
     bool maybe;
 
-    stop_attempt(rpc, attempt == &rpc->first ? rpc->second : &rpc->first);
+    stop_attempt(rpc, other_than(rpc, attempt));
     maybe = rpc->kind->writes && (verdict.maybe_applied || rpc->maybe_sent);
     verdict.maybe_applied = maybe;
     (void)etcd__error_of_end(&err, rpc->client, rpc->kind->method.name, end, &verdict, rpc->kind->writes);
-    err.flags |= flags_of(rpc, verdict.retryable, maybe);
+    err.flags |= etcd__rpc_flags(rpc, verdict.retryable, maybe);
     complete(rpc, verdict.status, &err);
 }
 
-static void failed(struct etcd__rpc *rpc, struct attempt *attempt, const struct etcd__call_end *end)
+static void failed(struct etcd__rpc *rpc, struct etcd__attempt *attempt, const struct etcd__call_end *end)
 {
     struct etcd__verdict verdict = etcd__verdict_of(end);
     struct etcd__subchannel *subchannel = attempt->call.subchannel;
@@ -335,8 +355,10 @@ static void failed(struct etcd__rpc *rpc, struct attempt *attempt, const struct 
     (void)etcd__format(rpc->cause, sizeof(rpc->cause), "%s%s%s", end->endpoint,
                        end->endpoint[0] == '\0' ? "" : ": ", end->message);
     if (end->from_server && subchannel != NULL &&
-        (verdict.remedy == ETCD__REMEDY_RETRY || verdict.remedy == ETCD__REMEDY_REPEAT))
+        (verdict.remedy == ETCD__REMEDY_RETRY || verdict.remedy == ETCD__REMEDY_REPEAT)) {
         etcd__channel_set_aside(rpc->client->channel, subchannel, SET_ASIDE_MS);
+        etcd__leader_doubt(&rpc->client->leader);
+    }
     if (was_done_before(rpc, attempt, verdict.status)) {
         complete_done_before(rpc);
         return;
@@ -345,9 +367,9 @@ static void failed(struct etcd__rpc *rpc, struct attempt *attempt, const struct 
     if (verdict.remedy == ETCD__REMEDY_LOGIN && rpc->logins < LOGINS_MAX &&
         etcd__auth_reject(&rpc->client->auth, attempt->generation)) {
         rpc->logins++;
-        stop_attempt(rpc, attempt == &rpc->first ? rpc->second : &rpc->first);
+        stop_attempt(rpc, other_than(rpc, attempt));
         proceed(rpc);
-    } else if (may_repeat(rpc, verdict.remedy)) {
+    } else if (may_repeat(rpc, verdict.remedy) && !is_leaderless(rpc, attempt, &verdict)) {
         try_again(rpc);
     } else {
         refused(rpc, attempt, end, verdict);
@@ -356,7 +378,7 @@ static void failed(struct etcd__rpc *rpc, struct attempt *attempt, const struct 
 
 static void on_end(struct etcd__call *call, const struct etcd__call_end *end)
 {
-    struct attempt *attempt = ETCD__CONTAINER(call, struct attempt, call);
+    struct etcd__attempt *attempt = ETCD__CONTAINER(call, struct etcd__attempt, call);
     struct etcd__rpc *rpc = attempt->rpc;
     struct etcd__call_end own;
 
@@ -377,22 +399,25 @@ static const struct etcd__call_ops attempt_ops = {
     .on_end = on_end,
 };
 
-static void start_attempt(struct etcd__rpc *rpc, struct attempt *attempt)
+static void start_attempt(struct etcd__rpc *rpc, struct etcd__attempt *attempt)
 {
     struct etcd__call_config config = {
         .method = &rpc->kind->method,
         .ops = &attempt_ops,
         .deadline_ms = rpc->deadline_ms,
         .max_recv = rpc->client->config.max_recv_bytes,
-        .require_leader = rpc->kind->method.streaming,
+        .require_leader = rpc->require_leader,
         .fail_fast = rpc->fail_fast,
         .avoid = rpc->avoid,
         .only = rpc->only,
+        .route = rpc->route,
     };
 
     if (rpc->attempts > 0)
         etcd__count(other_alive(rpc, attempt) ? &rpc->client->metrics.hedges : &rpc->client->metrics.retries,
                     1);
+    if (rpc->route == ETCD__ROUTE_LEADER)
+        etcd__leader_wanted(&rpc->client->leader);
     attempt->rpc = rpc;
     attempt->generation = rpc->client->auth.generation;
     attempt->outgoing = (struct etcd__outgoing){.data = rpc->request, .len = rpc->request_len};
@@ -414,7 +439,7 @@ static void try_elsewhere(struct etcd__rpc *rpc)
         return;
     }
     if (rpc->second == NULL)
-        rpc->second = ETCD__NEW(struct attempt);
+        rpc->second = ETCD__NEW(struct etcd__attempt);
     if (rpc->second == NULL)
         return; /* the first attempt goes on all the same */
     rpc->avoid = subchannel;
@@ -463,7 +488,7 @@ static void proceed(struct etcd__rpc *rpc)
         etcd__timer_arm(reactor_of(rpc), &rpc->step, reactor_of(rpc)->now_ms + HEDGE_MS);
 }
 
-static void begin(struct etcd__rpc *rpc)
+void etcd__rpc_begin(struct etcd__rpc *rpc)
 {
     etcd__list_push(&rpc->client->rpcs, &rpc->node);
     if (rpc->deadline_ms != INT64_MAX)
@@ -483,189 +508,26 @@ static void on_submit(struct etcd__work *work)
     else if (rpc->in_wait && atomic_load(&rpc->client->waits_cancelled))
         give_up(rpc, ETCD_E_CANCELLED, "the client's waits were cancelled");
     else
-        begin(rpc);
+        etcd__rpc_begin(rpc);
 }
 
-/* ---- starting -------------------------------------------------------------------------------------- */
+/* ---- for rpc_start.c and the client ------------------------------------------------------------------ */
 
-static etcd_status encode(struct etcd__rpc *rpc, const ProtobufCMessage *request, etcd_error *reterr)
+void etcd__rpc_init(struct etcd__rpc *rpc, etcd_op_fn *on_done, void *user_data)
 {
-    size_t max = rpc->client->config.max_send_bytes;
-
-    size_t len;
-
-    if (etcd__wire_pack(request, ETCD__FRAME_HEADER, &rpc->request, &len) != ETCD_OK)
-        return etcd__fail_memory(reterr);
-    rpc->request_len = len + ETCD__FRAME_HEADER;
-    if (len <= max)
-        return ETCD_OK;
-    return etcd__fail(reterr, ETCD_E_TOO_LARGE, "%s: the request has %zu bytes, max_send_bytes is %zu",
-                      rpc->kind->method.name, len, max);
-}
-
-etcd_status etcd__rpc_deadline(const struct etcd_client *client, const char *what, int64_t timeout_ms,
-                               int64_t *ret_deadline_ms, etcd_error *reterr)
-{
-    if (timeout_ms < 0)
-        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "%s: timeout_ms is %" PRId64, what, timeout_ms);
-    if (timeout_ms == 0)
-        timeout_ms = client->config.timeout_ms;
-    *ret_deadline_ms = etcd__loop_after_ms(client->loop, timeout_ms);
-    return ETCD_OK;
-}
-
-static etcd_status bind_to(struct etcd__rpc *rpc, const char *endpoint, etcd_error *reterr)
-{
-    etcd_status st;
-
-    if (endpoint == NULL)
-        return ETCD_OK;
-    rpc->only = ETCD__NEW(struct etcd__endpoint);
-    if (rpc->only == NULL)
-        return etcd__fail_memory(reterr);
-    st = etcd__endpoint_parse(endpoint, rpc->only, reterr);
-    if (st != ETCD_OK)
-        etcd__error_prefix(reterr, "%s", rpc->kind->method.name);
-    return st;
-}
-
-static bool count(struct etcd__rpc *rpc)
-{
-    atomic_uint *outstanding = &rpc->client->outstanding;
-
-    if (atomic_fetch_add_explicit(outstanding, 1, memory_order_relaxed) <
-        rpc->client->config.max_outstanding) {
-        rpc->counted = true;
-        return true;
-    }
-    (void)atomic_fetch_sub_explicit(outstanding, 1, memory_order_relaxed);
-    return false;
-}
-
-static etcd_status new_rpc(struct etcd_client *client, const struct etcd__rpc_kind *kind,
-                           const ProtobufCMessage *request, const struct etcd__rpc_options *options,
-                           struct etcd__rpc **ret_rpc, etcd_error *reterr)
-{
-    struct etcd__rpc *rpc = ETCD__NEW(struct etcd__rpc);
-    etcd_status st;
-
-    if (rpc == NULL)
-        return etcd__fail_memory(reterr);
-    etcd__client_ref(client);
-    rpc->client = client;
-    rpc->kind = kind;
-    rpc->idempotent = options->idempotent;
-    rpc->fail_fast = options->fail_fast;
-    rpc->in_wait = options->in_wait;
     rpc->submit.run = on_submit;
     rpc->deadline.on_expire = on_deadline;
     rpc->step.on_expire = on_step;
     rpc->login.on_ready = on_login;
-    etcd__op_init(&rpc->op, client->loop, kind, options->on_done, options->user_data);
+    etcd__op_init(&rpc->op, rpc->client->loop, rpc->kind, on_done, user_data);
     rpc->op.destroy = destroy;
     rpc->op.on_cancel = on_cancel;
-    rpc->op.free_result = kind->free_result;
-    st = etcd__rpc_deadline(client, kind->method.name, options->timeout_ms, &rpc->deadline_ms, reterr);
-    if (st == ETCD_OK)
-        st = bind_to(rpc, options->endpoint, reterr);
-    if (st == ETCD_OK)
-        st = encode(rpc, request, reterr);
-    if (st != ETCD_OK) {
-        destroy(&rpc->op);
-        return st;
-    }
-    *ret_rpc = rpc;
-    return ETCD_OK;
+    rpc->op.free_result = rpc->kind->free_result;
 }
 
-etcd_status etcd__rpc_check(struct etcd_client *client, const char *what, bool blocking, etcd_error *reterr)
+void etcd__rpc_discard(struct etcd__rpc *rpc)
 {
-    etcd_status st = etcd__client_check(client, reterr);
-
-    if (st == ETCD_OK && blocking && etcd__loop_would_deadlock(client->loop))
-        return etcd__fail(reterr, ETCD_E_WOULD_DEADLOCK,
-                          "%s: a blocking call inside a callback of the same loop", what);
-    return st;
-}
-
-static etcd_status fail_busy(const struct etcd_client *client, const struct etcd__rpc_kind *kind,
-                             etcd_error *reterr)
-{
-    (void)etcd__fail(reterr, ETCD_E_BUSY, "%s: client '%s' has %u calls under way, its limit",
-                     kind->method.name, etcd__client_label(client), client->config.max_outstanding);
-    if (reterr != NULL)
-        reterr->flags |= ETCD_ERROR_RETRYABLE;
-    return ETCD_E_BUSY;
-}
-
-etcd_status etcd__rpc_start(struct etcd_client *client, const struct etcd__rpc_kind *kind,
-                            const ProtobufCMessage *request, const struct etcd__rpc_options *options,
-                            struct etcd_op **ret_op, etcd_error *reterr)
-{
-    struct etcd__rpc *rpc = NULL;
-    etcd_status st = etcd__rpc_check(client, kind->method.name, options->blocking, reterr);
-
-    if (st == ETCD_OK)
-        st = new_rpc(client, kind, request, options, &rpc, reterr);
-    if (st == ETCD_OK && !count(rpc)) {
-        destroy(&rpc->op);
-        st = fail_busy(client, kind, reterr);
-    }
-    if (st != ETCD_OK)
-        return st;
-    if (ret_op != NULL) {
-        etcd__op_ref(&rpc->op);
-        *ret_op = &rpc->op;
-    }
-    if (options->blocking)
-        etcd__loop_post_and_pump(client->loop, &rpc->submit);
-    else
-        etcd__loop_post(client->loop, &rpc->submit);
-    return ETCD_OK;
-}
-
-/* The engine ends every call by its deadline; should its thread be held up, the caller goes all the same. */
-static etcd_status wait_for(struct etcd__rpc *rpc, etcd_error *reterr)
-{
-    etcd_status st = etcd__op_wait_overdue(&rpc->op, rpc->deadline_ms, rpc->kind->method.name, reterr);
-
-    if (st != ETCD_E_DEADLINE)
-        return st;
-    etcd__error_prefix(reterr, "client '%s'", etcd__client_label(rpc->client));
-    if (reterr != NULL)
-        reterr->flags |= flags_of(rpc, true, rpc->kind->writes);
-    return ETCD_E_DEADLINE;
-}
-
-etcd_status etcd__rpc_finish(etcd_status started, struct etcd_op *op, void **ret_result, etcd_error *reterr)
-{
-    etcd_status st;
-
-    if (started != ETCD_OK)
-        return started;
-    st = wait_for(ETCD__CONTAINER(op, struct etcd__rpc, op), reterr);
-    if (st == ETCD_OK)
-        st = etcd__op_take(op, op->kind, ret_result, reterr);
-    etcd_op_free(op);
-    return st;
-}
-
-etcd_status etcd__rpc_run(struct etcd_client *client, const struct etcd__rpc_kind *kind,
-                          const ProtobufCMessage *request, const struct etcd__rpc_options *options,
-                          etcd__rpc_done_fn *done, void *user, struct etcd__rpc **ret_rpc, etcd_error *reterr)
-{
-    struct etcd__rpc *rpc = NULL;
-    etcd_status st;
-
-    assert(!client->torn_down);
-    st = new_rpc(client, kind, request, options, &rpc, reterr);
-    if (st != ETCD_OK)
-        return st;
-    rpc->done = done;
-    rpc->done_user = user;
-    *ret_rpc = rpc;
-    begin(rpc);
-    return ETCD_OK;
+    destroy(&rpc->op);
 }
 
 void etcd__rpc_abort(struct etcd__rpc *rpc)

@@ -8,6 +8,10 @@
  * repeatable call that stays unanswered for about 1 s is tried on another endpoint as well, and the first
  * answer counts. A call that is bound to one endpoint is tried there alone. Others are tried again only when
  * they provably were not processed. The engine keeps one deadline for all of it.
+ *
+ * What needs a leader tells the member so ("hasleader"): one that has lost its own refuses at once and
+ * unprocessed, instead of keeping a write until it knows better or the deadline comes, and the call goes
+ * elsewhere.
  */
 #ifndef ETCD__CLIENT_RPC_H
 #define ETCD__CLIENT_RPC_H
@@ -25,6 +29,7 @@ struct etcd__rpc_kind {
     bool repeatable;            /* doing it twice is doing it once */
     bool writes;                /* a lost answer is MAYBE_APPLIED */
     bool secret;                /* the request has a secret in it: its memory is wiped */
+    bool needs_leader; /* a member that has no leader cannot carry it out, unless it is serializable */
     /* Makes the result from the answer. ETCD_E_PROTOCOL, ETCD_E_NO_MEMORY. */
     etcd_status (*decode)(const uint8_t *data, size_t len, void **ret_result, etcd_error *reterr);
     void (*free_result)(void *result);
@@ -44,6 +49,7 @@ struct etcd__rpc_options {
     bool fail_fast;
     bool idempotent;     /* the user says that doing it twice is doing it once */
     bool in_wait;        /* ends with cancelled waits */
+    bool serializable;   /* a read that any member may answer from what it has */
     bool blocking;       /* etcd__rpc_finish() follows at once */
     etcd_op_fn *on_done; /* the user's */
     void *user_data;

@@ -18,11 +18,6 @@ static const struct etcd__rpc_kind member_list_kind = {
 
 /* ---- from members to endpoints --------------------------------------------------------------------- */
 
-struct endpoints {
-    struct etcd__endpoint *list;
-    size_t count;
-};
-
 /* Has not started, or may not serve. */
 static bool skip(const etcd_member *member)
 {
@@ -44,7 +39,8 @@ static size_t count_urls(const struct etcd_members_result *members)
     return count;
 }
 
-static etcd_status add_member(struct endpoints *endpoints, const etcd_member *member, etcd_error *reterr)
+static etcd_status add_member(struct etcd__endpoints *endpoints, const etcd_member *member,
+                              etcd_error *reterr)
 {
     for (const char *const *url = member->client_urls; *url != NULL; url++) {
         etcd_status st = etcd__endpoint_parse(*url, &endpoints->list[endpoints->count], reterr);
@@ -57,7 +53,7 @@ static etcd_status add_member(struct endpoints *endpoints, const etcd_member *me
     return ETCD_OK;
 }
 
-static etcd_status collect(const struct etcd_members_result *members, struct endpoints *endpoints,
+static etcd_status collect(const struct etcd_members_result *members, struct etcd__endpoints *endpoints,
                            etcd_error *reterr)
 {
     etcd_status st = ETCD_OK;
@@ -81,14 +77,12 @@ static etcd_status collect(const struct etcd_members_result *members, struct end
 static etcd_status use_members(struct etcd_client *client, const struct etcd_members_result *members,
                                etcd_error *reterr)
 {
-    struct endpoints endpoints = {.list = NULL};
+    struct etcd__endpoints endpoints = {.list = NULL};
     etcd_status st = collect(members, &endpoints, reterr);
 
     if (st == ETCD_OK)
-        st = etcd__client_use_endpoints(client, endpoints.list, endpoints.count, reterr);
-    for (size_t i = 0; i < endpoints.count; i++)
-        etcd__endpoint_deinit(&endpoints.list[i]);
-    etcd__free(endpoints.list);
+        st = etcd__client_use_endpoints(client, &endpoints, reterr);
+    etcd__endpoints_deinit(&endpoints);
     if (st == ETCD_OK)
         return ETCD_OK;
     etcd__error_prefix(reterr, "sync: client '%s'", etcd__client_label(client));

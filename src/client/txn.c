@@ -23,6 +23,7 @@ struct etcd_txn {
 
 static const struct etcd__rpc_kind txn_kind = {
     .method = {"/etcdserverpb.KV/Txn", "txn", false},
+    .needs_leader = true,
     .writes = true,
     .decode = etcd__txn_decode,
     .free_result = etcd__txn_result_release,
@@ -31,6 +32,7 @@ static const struct etcd__rpc_kind txn_kind = {
 /* The same call when no branch can write. */
 static const struct etcd__rpc_kind read_txn_kind = {
     .method = {"/etcdserverpb.KV/Txn", "txn", false},
+    .needs_leader = true,
     .repeatable = true,
     .decode = etcd__txn_decode,
     .free_result = etcd__txn_result_release,

@@ -56,6 +56,7 @@ static etcd_status decode_head(const uint8_t *data, size_t len, void **ret_resul
 
 static const struct etcd__rpc_kind read_kind = {
     .method = {"/etcdserverpb.KV/Range", "watch", false},
+    .needs_leader = true,
     .repeatable = true,
     .decode = decode_head,
     .free_result = etcd__free,

@@ -57,6 +57,13 @@ struct etcd__outgoing {
     void (*release)(struct etcd__outgoing *outgoing);
 };
 
+/* Which of the endpoints that are connected a call goes to. */
+enum etcd__route {
+    ETCD__ROUTE_ANY,     /* all in turn */
+    ETCD__ROUTE_LEADER,  /* the one that the owner has named, if it can be used; else all in turn */
+    ETCD__ROUTE_NEAREST, /* the one that answers fastest; now and then another, to know how fast that is */
+};
+
 /* What to start; read during etcd__call_start() and, for `token`, until the call is written. */
 struct etcd__call_config {
     const struct etcd__method *method;
@@ -66,13 +73,13 @@ struct etcd__call_config {
     bool require_leader;                  /* hasleader: true */
     bool fail_fast;                       /* end when every endpoint has failed, do not wait for one */
     bool no_token;                        /* the login itself */
-    bool secret;                          /* what the answer is kept in meanwhile is wiped */
     const struct etcd__subchannel *avoid; /* pick another one if any is ready; NULL: no wish */
     /*
      * Bound to this endpoint, in the channel's list or not; borrowed while the call is alive. NULL: any of
      * the list.
      */
     const struct etcd__endpoint *only;
+    enum etcd__route route;
 };
 
 enum etcd__call_state {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "grpc/channel.h"
 
+#include "grpc/pick.h"
 #include "grpc/subchannel.h"
 
 #include <assert.h>
@@ -10,7 +11,9 @@ struct etcd__channel {
     struct etcd__channel_config config;
     struct etcd__subchannel **subchannels;
     size_t count;
-    size_t next;                   /* where the round robin goes on */
+    size_t next; /* where the round robin goes on */
+    struct etcd__subchannel *leader;
+    enum etcd__channel_state state;
     struct etcd__list own;         /* subchannels that were made for bound calls */
     struct etcd__list retired;     /* subchannels of either kind that are left and still have connections */
     struct etcd__list waiting;     /* calls without a connection, the oldest first */
@@ -20,6 +23,7 @@ struct etcd__channel {
     char *token;
     etcd_error last_error;
     bool connecting; /* it was used: endpoints are connected */
+    bool seeking;    /* the owner looks for endpoints */
     bool closing;
 };
 
@@ -30,42 +34,23 @@ static struct etcd__call *waiting_call(struct etcd__node *node)
 
 /* --- Starting calls --- */
 
-static bool is_candidate(const struct etcd__subchannel *subchannel)
+static struct etcd__subchannel *choose(struct etcd__channel *channel, const struct etcd__call_config *config)
 {
-    return etcd__subchannel_ready(subchannel) && !etcd__subchannel_aside(subchannel);
-}
+    const struct etcd__choice choice = {
+        .list = channel->subchannels,
+        .count = channel->count,
+        .next = &channel->next,
+        .leader = channel->leader,
+        .now_ms = channel->config.reactor->now_ms,
+    };
 
-/* The next ready one in turn; one set aside only when there is no other, the unwanted one likewise. */
-static struct etcd__subchannel *pick(struct etcd__channel *channel, const struct etcd__subchannel *avoid)
-{
-    struct etcd__subchannel *best = NULL;
-    int best_rank = 4;
-    size_t index = channel->next;
-
-    for (size_t i = 0; i < channel->count && best_rank > 0; i++) {
-        if (index >= channel->count)
-            index = 0;
-
-        struct etcd__subchannel *subchannel = channel->subchannels[index++];
-
-        if (!etcd__subchannel_ready(subchannel))
-            continue;
-
-        int rank = (etcd__subchannel_aside(subchannel) ? 2 : 0) + (subchannel == avoid ? 1 : 0);
-
-        if (rank < best_rank) {
-            best = subchannel;
-            best_rank = rank;
-            channel->next = index;
-        }
-    }
-    return best;
+    return etcd__pick(&choice, config);
 }
 
 static struct etcd__subchannel *pick_for(struct etcd__channel *channel, const struct etcd__call *call)
 {
     if (call->target == NULL)
-        return pick(channel, call->config.avoid);
+        return choose(channel, &call->config);
     return etcd__subchannel_ready(call->target) ? call->target : NULL;
 }
 
@@ -102,14 +87,14 @@ static void fail_fast(struct etcd__channel *channel, struct etcd__call *call)
 
     if (call->target != NULL)
         message = call->target->error.message;
-    else if (channel->count == 0)
+    else if (channel->last_error.status == ETCD_OK)
         message = "the client has no endpoints";
     etcd__call_end_later(call, ETCD__GRPC_UNAVAILABLE, message);
 }
 
 static bool hopeless(const struct etcd__channel *channel)
 {
-    return channel->count == 0 || etcd__channel_all_failed(channel);
+    return channel->count == 0 ? !channel->seeking : etcd__channel_all_failed(channel);
 }
 
 static bool hopeless_for(const struct etcd__channel *channel, const struct etcd__call *call)
@@ -185,6 +170,17 @@ static void fail_waiting(struct etcd__channel *channel, struct etcd__list *waiti
 
 /* --- Events of the subchannels --- */
 
+static void update_state(struct etcd__channel *channel, const etcd_error *err)
+{
+    enum etcd__channel_state old = channel->state, now = ETCD__CHANNEL_IDLE;
+
+    if (channel->connecting)
+        now = etcd__channel_connected(channel) ? ETCD__CHANNEL_READY : ETCD__CHANNEL_CONNECTING;
+    channel->state = now;
+    if (now != old && channel->config.on_state != NULL)
+        channel->config.on_state(channel->config.user, now, old == ETCD__CHANNEL_READY ? err : NULL);
+}
+
 static void on_ready(struct etcd__channel *channel, struct etcd__subchannel *subchannel)
 {
     subchannel->error.status = ETCD_OK;
@@ -194,8 +190,17 @@ static void on_ready(struct etcd__channel *channel, struct etcd__subchannel *sub
     for (size_t i = 0; i < channel->count; i++)
         channel->subchannels[i]->failed = false;
     open_waiting(channel, &channel->waiting);
+    update_state(channel, NULL);
     if (channel->config.on_endpoint != NULL)
         channel->config.on_endpoint(channel->config.user, &subchannel->endpoint, NULL);
+}
+
+static void lose_connection(struct etcd__channel *channel, const struct etcd__subchannel *subchannel,
+                            const etcd_error *err)
+{
+    if (channel->leader == subchannel)
+        channel->leader = NULL;
+    update_state(channel, err);
 }
 
 static void on_failed(struct etcd__channel *channel, struct etcd__subchannel *subchannel,
@@ -207,10 +212,18 @@ static void on_failed(struct etcd__channel *channel, struct etcd__subchannel *su
         return;
     channel->last_error = *err;
     subchannel->failed = true;
+    lose_connection(channel, subchannel, err);
     if (etcd__channel_all_failed(channel))
         fail_waiting(channel, &channel->waiting);
     if (channel->config.on_endpoint != NULL)
         channel->config.on_endpoint(channel->config.user, &subchannel->endpoint, err);
+}
+
+static void on_draining(struct etcd__channel *channel, struct etcd__subchannel *subchannel,
+                        const etcd_error *err)
+{
+    if (!subchannel->own)
+        lose_connection(channel, subchannel, err);
 }
 
 static void on_unused(struct etcd__channel *channel, struct etcd__subchannel *subchannel)
@@ -229,6 +242,7 @@ static bool calls_wait(struct etcd__channel *channel)
 static const struct etcd__subchannel_events subchannel_events = {
     .on_ready = on_ready,
     .on_failed = on_failed,
+    .on_draining = on_draining,
     .on_unused = on_unused,
     .calls_wait = calls_wait,
 };
@@ -439,6 +453,8 @@ static void swap_list(struct etcd__channel *channel, struct etcd__subchannel **l
     for (size_t i = 0; i < old_count; i++) {
         if (contains(list, count, old[i]))
             continue;
+        if (channel->leader == old[i])
+            channel->leader = NULL;
         end_bound_waiting(old[i]);
         retire(channel, old[i]);
     }
@@ -450,6 +466,7 @@ etcd_status etcd__channel_set_endpoints(struct etcd__channel *channel, const str
 {
     struct etcd__subchannel **list = etcd__calloc(count + 1, sizeof *list);
     size_t new_count = 0;
+    etcd_error removed;
 
     if (list == NULL)
         return etcd__fail_memory(reterr);
@@ -461,6 +478,9 @@ etcd_status etcd__channel_set_endpoints(struct etcd__channel *channel, const str
         return status;
     }
     swap_list(channel, list, new_count);
+    (void)etcd__fail(&removed, ETCD_E_UNAVAILABLE,
+                     "the endpoints that were connected are not in the new list");
+    update_state(channel, &removed);
     if (channel->connecting)
         for (size_t i = 0; i < channel->count; i++)
             etcd__subchannel_connect(channel->subchannels[i]);
@@ -552,18 +572,66 @@ void etcd__channel_connect(struct etcd__channel *channel)
     if (channel->connecting)
         return;
     channel->connecting = true;
+    update_state(channel, NULL);
     for (size_t i = 0; i < channel->count; i++)
         etcd__subchannel_connect(channel->subchannels[i]);
 }
 
+void etcd__channel_seek(struct etcd__channel *channel, bool on, const etcd_error *err)
+{
+    channel->seeking = on;
+    if (err != NULL)
+        channel->last_error = *err;
+    if (hopeless(channel))
+        fail_waiting(channel, &channel->waiting);
+}
+
+void etcd__channel_set_leader(struct etcd__channel *channel, struct etcd__subchannel *subchannel)
+{
+    channel->leader = subchannel;
+}
+
+void etcd__channel_took(struct etcd__channel *channel, struct etcd__subchannel *subchannel, int64_t ms)
+{
+    /* The caller may have kept the pointer of an endpoint that is gone since. */
+    if (contains(channel->subchannels, channel->count, subchannel))
+        etcd__subchannel_took(subchannel, ms);
+}
+
 /* --- What the owner asks --- */
+
+bool etcd__channel_has_leader(const struct etcd__channel *channel)
+{
+    return channel->leader != NULL;
+}
+
+void etcd__channel_each_ready(struct etcd__channel *channel,
+                              void (*fn)(void *user, const struct etcd__endpoint *endpoint), void *user)
+{
+    for (size_t i = 0; i < channel->count; i++) {
+        if (etcd__subchannel_ready(channel->subchannels[i]))
+            fn(user, &channel->subchannels[i]->endpoint);
+    }
+}
+
+void etcd__channel_each(struct etcd__channel *channel,
+                        void (*fn)(void *user, const struct etcd__endpoint *endpoint), void *user)
+{
+    for (size_t i = 0; i < channel->count; i++)
+        fn(user, &channel->subchannels[i]->endpoint);
+}
+
+size_t etcd__channel_count(const struct etcd__channel *channel)
+{
+    return channel->count;
+}
 
 size_t etcd__channel_ready(const struct etcd__channel *channel)
 {
     size_t ready = 0;
 
     for (size_t i = 0; i < channel->count; i++)
-        ready += is_candidate(channel->subchannels[i]) ? 1 : 0;
+        ready += etcd__subchannel_usable(channel->subchannels[i]) ? 1 : 0;
     return ready;
 }
 
@@ -579,10 +647,21 @@ bool etcd__channel_connected(const struct etcd__channel *channel)
 bool etcd__channel_has_other(const struct etcd__channel *channel, const struct etcd__subchannel *subchannel)
 {
     for (size_t i = 0; i < channel->count; i++) {
-        if (channel->subchannels[i] != subchannel && is_candidate(channel->subchannels[i]))
+        if (channel->subchannels[i] != subchannel && etcd__subchannel_usable(channel->subchannels[i]))
             return true;
     }
     return false;
+}
+
+bool etcd__channel_has_hope(const struct etcd__channel *channel, const struct etcd__subchannel *subchannel)
+{
+    for (size_t i = 0; i < channel->count; i++) {
+        const struct etcd__subchannel *other = channel->subchannels[i];
+
+        if (other != subchannel && other->state == ETCD__SUBCHANNEL_CONNECTING && !other->failed)
+            return true;
+    }
+    return channel->seeking;
 }
 
 const etcd_error *etcd__channel_last_error(const struct etcd__channel *channel)
@@ -595,7 +674,7 @@ void etcd__channel_set_aside(struct etcd__channel *channel, struct etcd__subchan
 {
     /* The caller may have kept the pointer of an endpoint that is gone since. */
     if (contains(channel->subchannels, channel->count, subchannel))
-        subchannel->aside_until_ms = channel->config.reactor->now_ms + for_ms;
+        etcd__subchannel_set_aside(subchannel, for_ms);
 }
 
 bool etcd__channel_all_failed(const struct etcd__channel *channel)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A channel: one connection per endpoint, round robin over those that are ready.
+ * A channel: one connection per endpoint, round robin over those that are ready unless a call wants a certain
+ * one (pick.h).
  *
  * Each endpoint is a subchannel: IDLE -> CONNECTING -> READY -> (lost) BACKOFF -> CONNECTING ... It is
  * connected when the channel is first used and reconnected by itself. Back-off: 50 ms x 1.6 +- 20 % up to 5
@@ -26,6 +27,12 @@
 #include "grpc/call.h"
 #include "net/conn.h"
 
+enum etcd__channel_state {
+    ETCD__CHANNEL_IDLE, /* nothing has used it yet */
+    ETCD__CHANNEL_CONNECTING,
+    ETCD__CHANNEL_READY, /* some endpoint is connected */
+};
+
 struct etcd__channel_config {
     struct etcd__reactor *reactor;
     struct etcd__resolver *resolver;
@@ -37,6 +44,11 @@ struct etcd__channel_config {
     int64_t keepalive_timeout_ms;
     /* Called when an endpoint becomes ready (err NULL) or is lost or cannot be reached. May be NULL. */
     void (*on_endpoint)(void *user, const struct etcd__endpoint *endpoint, const etcd_error *err);
+    /*
+     * The state changed; not for the end. `err`: why the last connection is gone, when READY is over; else
+     * NULL. May come inside calls of the owner, and must not call the channel. May be NULL.
+     */
+    void (*on_state)(void *user, enum etcd__channel_state state, const etcd_error *err);
     void *user;
     etcd__counter *sent, *received; /* bytes of HTTP/2; NULL: not wanted */
 };
@@ -60,22 +72,45 @@ etcd_status etcd__channel_set_endpoints(struct etcd__channel *channel, const str
 bool etcd__channel_set_token(struct etcd__channel *channel, const char *token);
 /* Starts to connect, without a call. */
 void etcd__channel_connect(struct etcd__channel *channel);
+/*
+ * The owner looks for endpoints while there are none: calls wait, also those that should fail fast. `on`
+ * false: no longer; `err`, NULL when it has found some, is then why the list stayed empty.
+ */
+void etcd__channel_seek(struct etcd__channel *channel, bool on, const etcd_error *err);
+/* The endpoint that calls for the leader go to; NULL: not known. Forgotten when its connection ends. */
+void etcd__channel_set_leader(struct etcd__channel *channel, struct etcd__subchannel *subchannel);
+bool etcd__channel_has_leader(const struct etcd__channel *channel);
+/* Calls fn for every endpoint. It must not change the list. */
+void etcd__channel_each(struct etcd__channel *channel,
+                        void (*fn)(void *user, const struct etcd__endpoint *endpoint), void *user);
+/* The same for those that are connected. */
+void etcd__channel_each_ready(struct etcd__channel *channel,
+                              void (*fn)(void *user, const struct etcd__endpoint *endpoint), void *user);
+/* How many endpoints there are. */
+size_t etcd__channel_count(const struct etcd__channel *channel);
 /* How many endpoints are ready and not set aside. */
 size_t etcd__channel_ready(const struct etcd__channel *channel);
 /* Whether any endpoint is connected, set aside or not. */
 bool etcd__channel_connected(const struct etcd__channel *channel);
 /* There is a ready endpoint other than this one that is not set aside. */
 bool etcd__channel_has_other(const struct etcd__channel *channel, const struct etcd__subchannel *subchannel);
+/*
+ * There may soon be one, beside those: an endpoint other than this one is being tried, and has not failed
+ * yet.
+ */
+bool etcd__channel_has_hope(const struct etcd__channel *channel, const struct etcd__subchannel *subchannel);
 /* The newest reason why an endpoint could not be reached; status ETCD_OK when there was none. */
 const etcd_error *etcd__channel_last_error(const struct etcd__channel *channel);
 /*
- * The owner saw the endpoint fail above HTTP/2 (no leader, stopped server): no new calls there for a while,
- * unless there is no other.
+ * The owner saw the endpoint fail above HTTP/2 (no leader, stopped server, no answer): no new calls there for
+ * a while, unless there is no other. Longer each time when it fails again soon after.
  */
 void etcd__channel_set_aside(struct etcd__channel *channel, struct etcd__subchannel *subchannel,
                              int64_t for_ms);
 /* Whether every endpoint has failed since the last time one was ready. */
 bool etcd__channel_all_failed(const struct etcd__channel *channel);
+/* A call of route NEAREST took so long there, from being written to its answer. */
+void etcd__channel_took(struct etcd__channel *channel, struct etcd__subchannel *subchannel, int64_t ms);
 const char *etcd__subchannel_endpoint(const struct etcd__subchannel *subchannel);
 bool etcd__subchannel_ready(const struct etcd__subchannel *subchannel);
 /* The newest reason why it could not be reached; status ETCD_OK when it is connected or was not tried. */

@@ -9,6 +9,7 @@ enum {
     MAX_BACKOFF_WAITED_MS = 1000,
     /* A connection that held this long, or answered a call, was a good one: what follows is a new story. */
     GOOD_AFTER_MS = 1000,
+    MAX_ASIDE_MS = 16000,
 };
 
 static struct etcd__reactor *reactor_of(const struct etcd__subchannel *subchannel)
@@ -70,7 +71,9 @@ static void on_ready(struct etcd__subchannel *subchannel, struct etcd__transport
     if (transport != subchannel->transport)
         return; /* the endpoint was removed meanwhile */
     subchannel->state = ETCD__SUBCHANNEL_READY;
-    subchannel->aside_until_ms = 0;
+    subchannel->aside_until_ms = subchannel->aside_ms = 0;
+    subchannel->took = -1;
+    subchannel->asked_ms = 0;
     etcd__timer_disarm(reactor_of(subchannel), &subchannel->timer);
     etcd__log(&subchannel->config->log, ETCD_LOG_DEBUG, "connect", "%s: connected",
               subchannel->endpoint.text);
@@ -85,6 +88,8 @@ static void on_bytes(struct etcd__subchannel *subchannel)
 static void on_draining(struct etcd__subchannel *subchannel, struct etcd__transport *transport,
                         bool too_many_pings)
 {
+    etcd_error err;
+
     if (too_many_pings && subchannel->patience < ETCD__MAX_PATIENCE)
         subchannel->patience++;
     if (transport != subchannel->transport)
@@ -95,6 +100,9 @@ static void on_draining(struct etcd__subchannel *subchannel, struct etcd__transp
         subchannel->transport = NULL;
         back_off(subchannel);
     }
+    (void)etcd__fail(&err, ETCD_E_UNAVAILABLE, "%s: the server takes no new calls on the connection",
+                     subchannel->endpoint.text);
+    subchannel->events->on_draining(subchannel->channel, subchannel, &err);
 }
 
 static void on_lost(struct etcd__subchannel *subchannel, struct etcd__transport *transport,
@@ -198,6 +206,7 @@ struct etcd__subchannel *etcd__subchannel_new(struct etcd__channel *channel,
     subchannel->dial.run = run_dial;
     subchannel->received_ms = config->reactor->now_ms;
     etcd__list_init(&subchannel->waiting);
+    subchannel->took = -1;
     etcd__list_init(&subchannel->transports);
     return subchannel;
 }
@@ -255,6 +264,32 @@ void etcd__subchannel_retire(struct etcd__subchannel *subchannel)
 bool etcd__subchannel_ready(const struct etcd__subchannel *subchannel)
 {
     return subchannel->state == ETCD__SUBCHANNEL_READY;
+}
+
+void etcd__subchannel_set_aside(struct etcd__subchannel *subchannel, int64_t for_ms)
+{
+    int64_t now_ms = reactor_of(subchannel)->now_ms;
+
+    /* Calls that fail together are one failure. */
+    if (subchannel->aside_until_ms > now_ms)
+        return;
+    if (subchannel->aside_ms > 0 && now_ms - subchannel->aside_until_ms < 4 * subchannel->aside_ms)
+        for_ms = 2 * subchannel->aside_ms > for_ms ? 2 * subchannel->aside_ms : for_ms;
+    if (for_ms > MAX_ASIDE_MS)
+        for_ms = MAX_ASIDE_MS;
+    subchannel->aside_ms = for_ms;
+    subchannel->aside_until_ms = now_ms + for_ms;
+}
+
+void etcd__subchannel_took(struct etcd__subchannel *subchannel, int64_t ms)
+{
+    int64_t now_ms = reactor_of(subchannel)->now_ms;
+
+    if (subchannel->took < 0 || now_ms - subchannel->took_ms >= ETCD__MEASURE_EVERY_MS)
+        subchannel->took = 8 * ms; /* what was true so long ago says nothing */
+    else
+        subchannel->took += ms - subchannel->took / 8;
+    subchannel->took_ms = subchannel->asked_ms = now_ms;
 }
 
 bool etcd__subchannel_aside(const struct etcd__subchannel *subchannel)

@@ -16,11 +16,19 @@ enum etcd__subchannel_state {
     ETCD__SUBCHANNEL_BACKOFF,
 };
 
+enum {
+    /* How old a measured answer time may get before one call goes there to renew it. */
+    ETCD__MEASURE_EVERY_MS = 10000,
+};
+
 struct etcd__subchannel_events {
     void (*on_ready)(struct etcd__channel *channel, struct etcd__subchannel *subchannel);
     /* An attempt failed or the connection was lost. `err` is borrowed. */
     void (*on_failed)(struct etcd__channel *channel, struct etcd__subchannel *subchannel,
                       const etcd_error *err);
+    /* Its connection takes no new calls any more, though it has not failed. */
+    void (*on_draining)(struct etcd__channel *channel, struct etcd__subchannel *subchannel,
+                        const etcd_error *err);
     /* Retired, and the last connection is closed: may be freed from a task. */
     void (*on_unused)(struct etcd__channel *channel, struct etcd__subchannel *subchannel);
     /* Whether calls wait for a connection. */
@@ -45,7 +53,11 @@ struct etcd__subchannel {
     etcd_error error;          /* of the last failure; status ETCD_OK: connected, or not tried */
     unsigned bound_calls;      /* where `own`: those alive */
     int64_t aside_until_ms;
+    int64_t aside_ms;    /* for how long it was set aside last */
     int64_t received_ms; /* when bytes last came */
+    int64_t took;        /* smoothed answer time, in 1/8 ms; -1: not known */
+    int64_t took_ms;     /* when it was measured last */
+    int64_t asked_ms;    /* when a call went there to measure it, or it was measured */
     bool failed;         /* since some endpoint was last ready; the channel resets it */
     bool own;            /* made for bound calls, not in the channel's list */
     bool retired;
@@ -64,7 +76,16 @@ void etcd__subchannel_connect(struct etcd__subchannel *subchannel);
 void etcd__subchannel_hasten(struct etcd__subchannel *subchannel);
 /* The endpoint left the list: no new calls, unary calls finish, streaming calls end from a task. */
 void etcd__subchannel_retire(struct etcd__subchannel *subchannel);
+/* The owner saw it fail: aside for so long, longer when that was so a short while ago. */
+void etcd__subchannel_set_aside(struct etcd__subchannel *subchannel, int64_t for_ms);
+/* An answer took so long. */
+void etcd__subchannel_took(struct etcd__subchannel *subchannel, int64_t ms);
 /* Does not answer, or the owner wants no calls there for now. */
 bool etcd__subchannel_aside(const struct etcd__subchannel *subchannel);
+/* Ready and not set aside. */
+static inline bool etcd__subchannel_usable(const struct etcd__subchannel *subchannel)
+{
+    return etcd__subchannel_ready(subchannel) && !etcd__subchannel_aside(subchannel);
+}
 
 #endif

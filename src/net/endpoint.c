@@ -445,6 +445,14 @@ void etcd__endpoint_deinit(struct etcd__endpoint *endpoint)
     *endpoint = (struct etcd__endpoint){0};
 }
 
+void etcd__endpoints_deinit(struct etcd__endpoints *endpoints)
+{
+    for (size_t i = 0; i < endpoints->count; i++)
+        etcd__endpoint_deinit(&endpoints->list[i]);
+    etcd__free(endpoints->list);
+    *endpoints = (struct etcd__endpoints){.list = NULL};
+}
+
 bool etcd__endpoint_equal(const struct etcd__endpoint *a, const struct etcd__endpoint *b)
 {
     return a->is_unix == b->is_unix && a->port == b->port && a->tls == b->tls &&

@@ -29,6 +29,12 @@ struct etcd__endpoint {
     enum etcd__endpoint_tls tls;
 };
 
+/* Several; zeroed memory is none. */
+struct etcd__endpoints {
+    struct etcd__endpoint *list;
+    size_t count;
+};
+
 /*
  * ETCD_OK, ETCD_E_INVALID_ARGUMENT (the message has the text, with anything that looks like
  * credentials masked) or ETCD_E_NO_MEMORY. Refuses the empty text, spaces and control characters,
@@ -38,6 +44,7 @@ etcd_status etcd__endpoint_parse(const char *text, struct etcd__endpoint *ret_en
 etcd_status etcd__endpoint_copy(const struct etcd__endpoint *from, struct etcd__endpoint *ret_endpoint,
                                 etcd_error *reterr);
 void etcd__endpoint_deinit(struct etcd__endpoint *endpoint);
+void etcd__endpoints_deinit(struct etcd__endpoints *endpoints);
 /* Same place and same TLS decision: a connection to one serves the other. */
 bool etcd__endpoint_equal(const struct etcd__endpoint *a, const struct etcd__endpoint *b);
 

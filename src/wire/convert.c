@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/convert.h"
 
+#include "wire/reader.h"
+
 etcd_kv etcd__wire_kv(const Etcd__Pb__KeyValue *from)
 {
     if (from == NULL)
@@ -42,4 +44,22 @@ const char *const *etcd__wire_texts(struct etcd__arena *arena, char *const *from
     for (size_t i = 0; i < count; i++)
         texts[i] = from[i];
     return texts;
+}
+
+/* Every answer of etcd has the header as field 1, and servers put it first. */
+uint64_t etcd__wire_raft_term(const uint8_t *data, size_t len)
+{
+    struct etcd__wire_reader answer = {data, data + len}, header;
+    uint64_t tag, term = 0;
+
+    if (!etcd__wire_read_tag(&answer, &tag) || tag != ETCD__WIRE_TAG(1, ETCD__WIRE_BYTES) ||
+        !etcd__wire_read_bytes(&answer, &header))
+        return 0;
+    while (etcd__wire_read_tag(&header, &tag)) {
+        if (tag == ETCD__WIRE_TAG(4, ETCD__WIRE_VARINT))
+            return etcd__wire_read_varint(&header, &term) ? term : 0;
+        if (!etcd__wire_skip(&header, tag))
+            return 0;
+    }
+    return 0;
 }

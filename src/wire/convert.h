@@ -38,6 +38,8 @@ static inline char *etcd__wire_text(const char *from)
     return text.out;
 }
 
+/* The raft term in the header of an answer, whatever the rest of it is; 0: none. */
+uint64_t etcd__wire_raft_term(const uint8_t *data, size_t len);
 /* An absent header gives zeroes. */
 static inline etcd_header etcd__wire_header(const Etcd__Pb__ResponseHeader *from)
 {

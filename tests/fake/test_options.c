@@ -20,14 +20,37 @@ static const char long_name[] =
         .size = sizeof(etcd_client_opts), __VA_ARGS__ \
     }
 
+struct refusal {
+    etcd_client_opts opts;
+    etcd_status status;
+    const char *part, *value;
+};
+
+static void check(const struct refusal *refusal)
+{
+    etcd_client_opts opts = refusal->opts;
+    etcd_client *client = NULL;
+    etcd_error err;
+
+    if (opts.name == NULL)
+        opts.name = "orders";
+    print_message("%s, %s\n", refusal->part, refusal->value);
+    assert_status(etcd_client_open(&opts, &client, &err), refusal->status, &err);
+    assert_null(client);
+    assert_has_text(err.message, refusal->part);
+    assert_has_text(err.message, refusal->value);
+    assert_int_equal(err.flags, 0);
+    if (strcmp(refusal->part, "name") != 0)
+        assert_has_text(err.message, "client 'orders'");
+    if (strstr(refusal->part, "hush") == NULL)
+        assert_lacks_text(err.message, "hush");
+    assert_status(etcd_client_open(&opts, &client, NULL), refusal->status, NULL);
+}
+
 static void test_every_mistake_is_named(void **state)
 {
     static const char *const none[] = {NULL};
-    const struct {
-        etcd_client_opts opts;
-        etcd_status status;
-        const char *part, *value;
-    } cases[] = {
+    const struct refusal cases[] = {
         {OPTS(.name = ""), ETCD_E_INVALID_ARGUMENT, "name", ""},
         {OPTS(.name = long_name), ETCD_E_INVALID_ARGUMENT, "name", "255"},
         {OPTS(.name = "\xff\xfe"), ETCD_E_INVALID_ARGUMENT, "name", ""},
@@ -75,25 +98,35 @@ static void test_every_mistake_is_named(void **state)
 
     (void)state;
     assert_int_equal(setenv("ETCDC_TEST_EMPTY", "", 1), 0);
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        etcd_client_opts opts = cases[i].opts;
-        etcd_client *client = NULL;
-        etcd_error err;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        check(&cases[i]);
+}
 
-        if (opts.name == NULL)
-            opts.name = "orders";
-        print_message("case %zu: %s\n", i, cases[i].part);
-        assert_status(etcd_client_open(&opts, &client, &err), cases[i].status, &err);
-        assert_null(client);
-        assert_has_text(err.message, cases[i].part);
-        assert_has_text(err.message, cases[i].value);
-        assert_int_equal(err.flags, 0);
-        if (strcmp(cases[i].part, "name") != 0)
-            assert_has_text(err.message, "client 'orders'");
-        if (strstr(cases[i].part, "hush") == NULL)
-            assert_lacks_text(err.message, "hush");
-        assert_status(etcd_client_open(&opts, &client, NULL), cases[i].status, NULL);
-    }
+static void test_mistakes_about_endpoints_and_limits(void **state)
+{
+    const struct refusal cases[] = {
+        {OPTS(.max_send_bytes = 10, .max_outstanding_bytes = 9), ETCD_E_INVALID_ARGUMENT,
+         "max_outstanding_bytes is 9", "max_send_bytes, which is 10"},
+        {OPTS(.max_outstanding_bytes = 1 << 20), ETCD_E_INVALID_ARGUMENT, "max_outstanding_bytes", "2097152"},
+        {OPTS(.prefer = (etcd_prefer)3), ETCD_E_INVALID_ARGUMENT, "prefer", "3"},
+        {OPTS(.discovery_srv = "example.com", .endpoints = ETCD_LIST("a:1")), ETCD_E_INVALID_ARGUMENT,
+         "discovery_srv", "endpoints"},
+        {OPTS(.discovery_srv = ""), ETCD_E_INVALID_ARGUMENT, "discovery_srv", "''"},
+        {OPTS(.discovery_srv = "a..b"), ETCD_E_INVALID_ARGUMENT, "discovery_srv", "'a..b'"},
+        {OPTS(.discovery_srv = "exam ple"), ETCD_E_INVALID_ARGUMENT, "discovery_srv", "'exam ple'"},
+        {OPTS(.discovery_srv = "https://example.com"), ETCD_E_INVALID_ARGUMENT, "discovery_srv", "https"},
+        {OPTS(.discovery_srv = long_name), ETCD_E_INVALID_ARGUMENT, "discovery_srv", "..."},
+        {OPTS(.discovery_srv_name = "east"), ETCD_E_INVALID_ARGUMENT, "discovery_srv_name",
+         "without discovery_srv"},
+        {OPTS(.discovery_srv = "example.com", .discovery_srv_name = "a.b"), ETCD_E_INVALID_ARGUMENT,
+         "discovery_srv_name", "'a.b'"},
+        {OPTS(.discovery_srv = "example.com", .discovery_srv_name = ""), ETCD_E_INVALID_ARGUMENT,
+         "discovery_srv_name", "1 to 46"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        check(&cases[i]);
 }
 
 static void test_option_structs(void **state)
@@ -160,6 +193,8 @@ static void test_defaults(void **state)
     assert_status(etcd_client_open(NULL, &client, &err), ETCD_OK, &err);
     assert_described(client, "name: etcd\n"
                              "endpoints: localhost:2379\n"
+                             "discovery_srv: none\n"
+                             "discovery_srv_name: none\n"
                              "dial_timeout: 5000 ms\n"
                              "timeout: 5000 ms\n"
                              "username: none\n"
@@ -171,6 +206,9 @@ static void test_defaults(void **state)
                              "keepalive_timeout: 5000 ms\n"
                              "max_outstanding: 100000\n"
                              "warn_watches: 10000\n"
+                             "max_outstanding_bytes: 268435456 bytes\n"
+                             "prefer: none\n"
+                             "require_leader: false\n"
                              "tls: as the endpoint's scheme says\n"
                              "drive: thread\n");
     assert_string_equal(etcd_client_name(client), "etcd");
@@ -215,6 +253,9 @@ static void test_deep_copies(void **state)
     opts.keepalive_time_ms = 20000;
     opts.keepalive_timeout_ms = 1;
     opts.max_outstanding = 7;
+    opts.max_outstanding_bytes = 1001;
+    opts.prefer = ETCD_PREFER_NEAREST;
+    opts.require_leader = true;
     opts.tls = &tls;
     assert_status(etcd_client_open(&opts, &client, &err), ETCD_OK, &err);
     memset(&opts, 0xff, sizeof(opts));
@@ -228,6 +269,8 @@ static void test_deep_copies(void **state)
     free(server);
     assert_described(client, "name: orders\n"
                              "endpoints: 192.0.2.1:2379,[2001:db8::1]:2379\n"
+                             "discovery_srv: none\n"
+                             "discovery_srv_name: none\n"
                              "dial_timeout: 1234 ms\n"
                              "timeout: none\n"
                              "username: alice\n"
@@ -239,6 +282,9 @@ static void test_deep_copies(void **state)
                              "keepalive_timeout: 1 ms\n"
                              "max_outstanding: 7\n"
                              "warn_watches: 10000\n"
+                             "max_outstanding_bytes: 1001 bytes\n"
+                             "prefer: nearest\n"
+                             "require_leader: true\n"
                              "tls: on\n"
                              "tls.ca_file: none\n"
                              "tls.cert_file: none\n"
@@ -391,6 +437,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_mistake_is_named),
+        cmocka_unit_test(test_mistakes_about_endpoints_and_limits),
         cmocka_unit_test(test_option_structs),
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_deep_copies),

@@ -83,7 +83,7 @@ static void test_tls_is_decided_for_each_endpoint(void **state)
         opts.tls = tls == 1 ? ETCD_TLS_OPTS(.server_name = "x") : NULL;
         config = make(&opts);
         for (size_t i = 0; i < 3; i++)
-            assert_int_equal(etcd__config_uses_tls(&config, &config.endpoints[i]),
+            assert_int_equal(etcd__config_uses_tls(&config, &config.endpoints.list[i]),
                              tls == 1 ? with[i] : without[i]);
         etcd__config_deinit(&config);
     }
