@@ -6,10 +6,12 @@
 #include <capp/app.h>
 #include <capp/builder.h>
 #include <capp/cancel.h>
+#include <capp/config.h>
 #include <capp/error.h>
 #include <capp/export.h>
 #include <capp/log.h>
 #include <capp/module.h>
+#include <capp/options.h>
 #include <capp/service.h>
 #include <capp/type.h>
 #include <capp/worker.h>

@@ -26,6 +26,7 @@
 #include <capp/error.h>
 #include <capp/export.h>
 #include <capp/log.h>
+#include <capp/options.h>
 #include <capp/service.h>
 #include <capp/worker.h>
 
@@ -204,6 +205,47 @@ CAPP_API capp_status capp_setup_add_service(capp_setup *setup, const capp_servic
 /** As capp_add_worker(), for a module; returns what that remembers. @since 0.1 */
 CAPP_API capp_status capp_setup_add_worker(capp_setup *setup, const char *name, capp_worker_fn *fn,
                                            void *user_data);
+
+/**
+ * As capp_add_options(), for a module: reads the struct, and publishes it for injection.
+ *
+ * @retval CAPP_OK
+ * @retval CAPP_E_INVALID_ARGUMENT  The table is wrong, or something in the configuration; all of it is on the
+ *                                  build's list.
+ * @retval CAPP_E_DUPLICATE         The type is published already.
+ * @retval CAPP_E_NO_MEMORY, CAPP_E_STATE
+ * @since 0.1
+ */
+CAPP_API capp_status capp_setup_add_options(capp_setup *setup, const capp_options *options);
+
+/**
+ * Makes the keys of a table known, for the help and for the search for unknown keys, without reading
+ * anything.
+ * @return As capp_setup_add_options().
+ * @since 0.1
+ */
+CAPP_API capp_status capp_setup_declare(capp_setup *setup, const capp_options *options);
+
+/**
+ * Fills a struct of the module's: what the configuration has a value for is replaced, all else stays as it
+ * is, and `fallback` is not used.
+ *
+ * @param name    What stands for the star in the table's section; NULL when there is none. As
+ *                capp_setup_section_name() gives it, or as a program wrote it.
+ * @param object  Filled even when something is wrong. Texts that it points to afterwards live as long as the
+ *                application.
+ * @return As capp_setup_add_options().
+ * @since 0.1
+ */
+CAPP_API capp_status capp_setup_bind(capp_setup *setup, const capp_options *options, const char *name,
+                                     void *object);
+
+/**
+ * The names that the configuration has below a section: name `index`, from 0, as it was written first, in
+ * the order in which they came up; NULL beyond the end. Borrowed, as long as the application.
+ * @since 0.1
+ */
+CAPP_API const char *capp_setup_section_name(const capp_setup *setup, const char *section, size_t index);
 
 /**
  * Adds a mistake to the build's list, with the module's name in front. Call it as often as needed.

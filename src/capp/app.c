@@ -95,6 +95,7 @@ void capp__app_destroy(capp_app *app)
     free_all(&app->setups);
     capp__ptrs_deinit(&app->order);
     capp__container_deinit(&app->container);
+    capp__config_deinit(&app->config);
     capp__wake_close(&app->wake);
     capp__cancel_deinit(&app->cancel);
     pthread_mutex_destroy(&app->shared.mutex);

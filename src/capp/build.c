@@ -185,14 +185,23 @@ capp_status capp__make(capp_app *app, capp_error *reterr)
     return CAPP_OK;
 }
 
+void capp__configure_all(capp_builder *builder)
+{
+    read_environment(builder);
+    capp__config_load(&builder->app->config, &builder->mistakes);
+    for (size_t i = 0; i < builder->options.count; i++)
+        capp_setup_add_options(builder->program, builder->options.items[i]);
+    for (size_t i = 0; i < builder->modules.count; i++)
+        configure_module(builder, builder->modules.items[i]);
+    capp__config_check_unknown(&builder->app->config, &builder->mistakes);
+    seal(builder);
+}
+
 static capp_status build(capp_builder *builder, capp_error *reterr)
 {
     capp_app *app = builder->app;
 
-    read_environment(builder);
-    for (size_t i = 0; i < builder->modules.count; i++)
-        configure_module(builder, builder->modules.items[i]);
-    seal(builder);
+    capp__configure_all(builder);
     if (!builder->mistakes.no_memory)
         capp__graph_check(&app->container, &app->requirements, &app->order, &builder->mistakes);
     if (capp__mistakes_any(&builder->mistakes))

@@ -39,6 +39,7 @@ void capp_builder_free(capp_builder *builder)
     for (size_t i = builder->modules.count; i-- > 0;)
         free_module(builder->modules.items[i]);
     capp__ptrs_deinit(&builder->modules);
+    capp__ptrs_deinit(&builder->options);
     capp__mistakes_deinit(&builder->mistakes);
     capp__app_destroy(builder->app);
     etcd__free(builder);

@@ -4,6 +4,7 @@
 #define CAPP__HOST_H
 
 #include "capp/app.h"
+#include "config.h"
 #include "container.h"
 #include "logger.h"
 #include "mistakes.h"
@@ -52,6 +53,7 @@ struct capp_app {
     int64_t shutdown_timeout_ms;
     capp_signals signals;
 
+    struct capp__config config;
     struct capp__container container;
     struct capp__ptrs setups;       /* struct capp_setup; the first is the program's own */
     struct capp__ptrs components;   /* struct capp__component in order of start; hooks first */
@@ -84,6 +86,7 @@ struct capp_builder {
     capp_app *app;
     struct capp_setup *program;
     struct capp__ptrs modules; /* capp_module, owned */
+    struct capp__ptrs options; /* const capp_options: of capp_add_options() */
     struct capp__mistakes mistakes;
     bool sealed; /* registration is over */
 };
@@ -96,6 +99,8 @@ void capp__app_destroy(capp_app *app);
 struct capp_setup *capp__setup_new(capp_builder *builder);
 /* Notes a mistake in the name of the setup's owner; after the build it only logs and returns CAPP_E_STATE. */
 capp_status capp__setup_mistake(struct capp_setup *setup, capp_status status, const char *text);
+/* The first half of a build: reads the configuration and configures everything; mistakes are noted. */
+void capp__configure_all(capp_builder *builder);
 /* Makes what the graph describes: provided objects, services, requirements. See build.c. */
 capp_status capp__make(capp_app *app, capp_error *reterr);
 

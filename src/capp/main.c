@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* capp_main: the one place that prints on its own and may end the process. */
+#include "base/buf.h"
 #include "base/str.h"
 #include "host.h"
 
@@ -30,6 +31,53 @@ static _Noreturn void leave(int code)
     _exit(code);
 }
 
+/* ---- questions about the configuration --------------------------------------------------------------- */
+
+static void print_mistakes(const char *name, const capp_builder *builder)
+{
+    capp_error error;
+
+    for (size_t i = 0; i < builder->mistakes.list.count; i++) {
+        capp__mistakes_get(&builder->mistakes, i, &error);
+        print_failure(name, &error);
+    }
+    if (builder->mistakes.no_memory)
+        fprintf(stderr, "%s: out of memory\n", name);
+}
+
+static bool print_text(const capp_builder *builder, bool help)
+{
+    const struct capp__config *config = &builder->app->config;
+    struct etcd__buf text;
+    bool ok;
+
+    etcd__buf_init(&text, 0);
+    ok = (help ? capp__config_write_help : capp__config_write_dump)(config, &text) &&
+         fwrite(etcd__buf_front(&text), 1, etcd__buf_len(&text), stdout) == etcd__buf_len(&text) &&
+         fflush(stdout) == 0;
+    etcd__buf_deinit(&text);
+    return ok;
+}
+
+/* Configures everything, makes and starts nothing. Help is given whatever is wrong with the configuration. */
+static int answer(capp_builder *builder, const char *name)
+{
+    enum capp__config_ask ask;
+    bool sound;
+
+    capp__configure_all(builder);
+    ask = builder->app->config.ask;
+    sound = ask == CAPP__ASK_HELP || !capp__mistakes_any(&builder->mistakes);
+    if (!sound)
+        print_mistakes(name, builder);
+    if (ask != CAPP__ASK_CHECK)
+        sound = print_text(builder, ask == CAPP__ASK_HELP) && sound;
+    capp_builder_free(builder);
+    return sound ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* ---- the whole life ---------------------------------------------------------------------------------- */
+
 int capp_main(capp_builder *builder)
 {
     char name[CAPP__NAME_SIZE];
@@ -37,6 +85,8 @@ int capp_main(capp_builder *builder)
     capp_error error = {0};
 
     etcd__format(name, sizeof(name), "%s", builder == NULL ? "app" : builder->app->name);
+    if (builder != NULL && capp__config_asked(&builder->app->config))
+        return answer(builder, name);
     if (capp_build(builder, &app, &error) != CAPP_OK) {
         print_failure(name, &error);
         return EXIT_FAILURE;

@@ -32,6 +32,11 @@ bool capp__mistakes_any(const struct capp__mistakes *mistakes)
     return mistakes->list.count > 0 || mistakes->no_memory;
 }
 
+void capp__mistakes_get(const struct capp__mistakes *mistakes, size_t i, capp_error *ret_error)
+{
+    capp_fail(ret_error, at(mistakes, i)->status, "%s", at(mistakes, i)->text);
+}
+
 static void note(struct capp__mistakes *mistakes, capp_status status, const char *text)
 {
     size_t len = strlen(text);

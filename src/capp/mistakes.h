@@ -23,6 +23,9 @@ capp_status capp__mistakes_add(struct capp__mistakes *mistakes, const char *orig
 capp_status capp__mistakes_vadd(struct capp__mistakes *mistakes, const char *origin, capp_status status,
                                 const char *format, va_list args) __attribute__((format(printf, 4, 0)));
 
+/* One of them, from 0, as an error; its text is cut to what an error can hold. */
+void capp__mistakes_get(const struct capp__mistakes *mistakes, size_t i, capp_error *ret_error);
+
 /* Logs each of them, and makes one error of all; its status is that of the first. There is at least one. */
 capp_status capp__mistakes_report(const struct capp__mistakes *mistakes, const capp_logger *logger,
                                   capp_error *reterr);

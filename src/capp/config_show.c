@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The configuration as text: what counts and where it came from, and what there is to configure. */
+#include "base/buf.h"
+#include "base/str.h"
+#include "config.h"
+#include "host.h"
+
+#include <string.h>
+
+/* ---- dump ------------------------------------------------------------------------------------------ */
+
+static bool write_bound(const struct capp__bound *bound, struct etcd__buf *text)
+{
+    char place[CAPP__PATH_SIZE + 64];
+    bool ok = etcd__buf_printf(text, "# %s\n", bound->table->type->name);
+
+    for (size_t i = 0; i < bound->table->count && ok; i++) {
+        const struct capp__setting *setting = &bound->settings[i];
+
+        if (setting->text == NULL)
+            continue;
+        ok = etcd__buf_printf(text, "%s.%s: %s  # %s\n", bound->path, bound->table->option[i].key,
+                              setting->text, capp__place_text(&setting->place, place, sizeof(place)));
+    }
+    return ok;
+}
+
+bool capp__config_write_dump(const struct capp__config *config, struct etcd__buf *text)
+{
+    bool ok = true;
+
+    for (size_t i = 0; i < config->bounds.count && ok; i++)
+        ok = (i == 0 || etcd__buf_printf(text, "\n")) && write_bound(config->bounds.items[i], text);
+    return ok;
+}
+
+/* ---- help ------------------------------------------------------------------------------------------ */
+
+static const char *const kinds[] = {
+    [CAPP_KIND_TEXT] = "text",
+    [CAPP_KIND_BOOL] = "true or false",
+    [CAPP_KIND_INT] = "number",
+    [CAPP_KIND_DURATION] = "duration, as 250ms, 5s, 1h30m",
+    [CAPP_KIND_SIZE] = "size, as 512, 64KiB, 4MiB",
+    [CAPP_KIND_LIST] = "list; with commas outside of files",
+    [CAPP_KIND_CHOICE] = "one of",
+    [CAPP_KIND_SECRET] = "secret: text, or env or file below it",
+};
+
+static const char *env_prefix(const struct capp__config *config)
+{
+    for (size_t i = 0; i < config->sources.count; i++) {
+        const struct capp__source *source = config->sources.items[i];
+
+        if (source->kind == CAPP__SOURCE_ENV)
+            return source->text;
+    }
+    return NULL;
+}
+
+static bool write_kind(const capp_option *option, struct etcd__buf *text)
+{
+    bool ok = etcd__buf_printf(text, "    %s", kinds[option->kind]);
+
+    for (size_t i = 0; i < option->choice_count && ok; i++)
+        ok = etcd__buf_printf(text, "%s %s", i == 0 ? "" : ",", option->choices[i].name);
+    if (ok && (option->flags & CAPP_OPTION_REQUIRED) != 0)
+        ok = etcd__buf_printf(text, "; required");
+    if (ok && option->fallback != NULL)
+        ok = etcd__buf_printf(text, "; default %s", option->fallback[0] == '\0' ? "\"\"" : option->fallback);
+    return ok && etcd__buf_printf(text, "\n");
+}
+
+static bool write_option(const struct capp__config *config, const capp_options *table,
+                         const capp_option *option, struct etcd__buf *text)
+{
+    char key[CAPP__PATH_SIZE], variable[2 * CAPP__PATH_SIZE];
+    const char *prefix = env_prefix(config);
+    size_t len = 0;
+    bool ok;
+
+    for (const char *s = table->section; *s != '\0' && len + 8 < sizeof(key); s++)
+        len += etcd__format(key + len, sizeof(key) - len, *s == '*' ? "NAME" : "%c", *s);
+    etcd__format(key + len, sizeof(key) - len, "%s%s", len == 0 ? "" : ".", option->key);
+    ok = etcd__buf_printf(text, "%s\n", key) && write_kind(option, text);
+    if (ok && option->help != NULL)
+        ok = etcd__buf_printf(text, "    %s\n", option->help);
+    if (ok && prefix != NULL)
+        ok = etcd__buf_printf(text, "    %s, --%s\n", capp__env_name(variable, sizeof(variable), prefix, key),
+                              key);
+    return ok;
+}
+
+bool capp__config_write_help(const struct capp__config *config, struct etcd__buf *text)
+{
+    bool ok = true;
+
+    for (size_t i = 0; i < config->tables.count && ok; i++) {
+        const capp_options *table = config->tables.items[i];
+
+        if (table->help != NULL)
+            ok = etcd__buf_printf(text, "%s# %s\n\n", i == 0 ? "" : "\n", table->help);
+        for (size_t j = 0; j < table->count && ok; j++)
+            ok = write_option(config, table, &table->option[j], text);
+    }
+    return ok;
+}
+
+/* ---- public ---------------------------------------------------------------------------------------- */
+
+static size_t give(const struct capp__config *config,
+                   bool (*write)(const struct capp__config *config, struct etcd__buf *text), char *dst,
+                   size_t size)
+{
+    struct etcd__buf text;
+    size_t len;
+    bool ok;
+
+    etcd__buf_init(&text, 0);
+    ok = config == NULL || write(config, &text);
+    len = etcd__text_give(dst, size, etcd__buf_front(&text), ok ? etcd__buf_len(&text) : 0);
+    etcd__buf_deinit(&text);
+    return len;
+}
+
+size_t capp_config_dump(const capp_app *app, char *dst, size_t size)
+{
+    return give(app == NULL ? NULL : &app->config, capp__config_write_dump, dst, size);
+}
+
+size_t capp_config_help(const capp_app *app, char *dst, size_t size)
+{
+    return give(app == NULL ? NULL : &app->config, capp__config_write_help, dst, size);
+}
