@@ -17,6 +17,7 @@
 #include <etcdc/memory.h>
 #include <etcdc/metrics.h>
 #include <etcdc/op.h>
+#include <etcdc/range.h>
 #include <etcdc/registry.h>
 #include <etcdc/txn.h>
 #include <etcdc/types.h>

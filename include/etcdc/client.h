@@ -293,7 +293,7 @@ ETCD_API ETCD_NODISCARD etcd_status etcd_client_sync(etcd_client *client, int64_
 
 /**
  * Writes the endpoints in use now, comma-separated, with a NUL. Returns the length of the whole text. Any
- * thread.
+ * thread. In a forked child there are none.
  * @since 0.1
  */
 ETCD_API size_t etcd_client_endpoints(const etcd_client *client, char *dst, size_t size);

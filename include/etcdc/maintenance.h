@@ -15,27 +15,9 @@
 #ifndef ETCDC_MAINTENANCE_H
 #define ETCDC_MAINTENANCE_H
 
-#include <etcdc/client.h>
+#include <etcdc/admin.h>
 
 ETCD_BEGIN_DECLS
-
-/** Options of the calls about one member. Zero means default. */
-typedef struct etcd_maintenance_opts {
-    size_t size;        /**< sizeof this struct; set by ETCD_MAINTENANCE_OPTS. */
-    int64_t timeout_ms; /**< 0: the client's default; ETCD_TIMEOUT_NONE: no limit. */
-    bool fail_fast;     /**< Do not wait for a connection. */
-    uint8_t pad_[7];    /**< Zero. */
-} etcd_maintenance_opts;
-
-/* clang-format off */
-/** Initialises the struct with its defaults, in C and C++. */
-#define ETCD_MAINTENANCE_OPTS_INIT {sizeof(etcd_maintenance_opts), 0, false, {0}}
-/* clang-format on */
-#ifndef __cplusplus
-/** Options in place: `ETCD_MAINTENANCE_OPTS(.timeout_ms = 60000)`. */
-#define ETCD_MAINTENANCE_OPTS(...) \
-    (&(const etcd_maintenance_opts){.size = sizeof(etcd_maintenance_opts), __VA_ARGS__})
-#endif
 
 /* ---- status ------------------------------------------------------------------------------------------- */
 
@@ -76,14 +58,14 @@ typedef struct etcd_member_status_result {
  * @since 0.1
  */
 ETCD_API ETCD_NODISCARD etcd_status etcd_member_status(etcd_client *client, const char *endpoint,
-                                                       const etcd_maintenance_opts *opts,
+                                                       const etcd_admin_opts *opts,
                                                        etcd_member_status_result **ret_result,
                                                        etcd_error *reterr);
 /** Starts it; see etcd_put_async(). @since 0.1 */
 ETCD_API ETCD_NODISCARD etcd_status etcd_member_status_async(etcd_client *client, const char *endpoint,
-                                                             const etcd_maintenance_opts *opts,
-                                                             etcd_op_fn *on_done, void *user_data,
-                                                             etcd_op **ret_op, etcd_error *reterr);
+                                                             const etcd_admin_opts *opts, etcd_op_fn *on_done,
+                                                             void *user_data, etcd_op **ret_op,
+                                                             etcd_error *reterr);
 /** Its outcome; see etcd_put_take(). @since 0.1 */
 ETCD_API etcd_status etcd_member_status_take(etcd_op *op, etcd_member_status_result **ret_result,
                                              etcd_error *reterr);
@@ -120,13 +102,13 @@ typedef struct etcd_alarm_result etcd_alarm_result;
  * @since 0.1
  */
 ETCD_API ETCD_NODISCARD etcd_status etcd_alarm_list(etcd_client *client, const char *endpoint,
-                                                    const etcd_maintenance_opts *opts,
+                                                    const etcd_admin_opts *opts,
                                                     etcd_alarm_result **ret_result, etcd_error *reterr);
 /** Starts it; see etcd_put_async(). Its outcome: etcd_alarm_take(). @since 0.1 */
 ETCD_API ETCD_NODISCARD etcd_status etcd_alarm_list_async(etcd_client *client, const char *endpoint,
-                                                          const etcd_maintenance_opts *opts,
-                                                          etcd_op_fn *on_done, void *user_data,
-                                                          etcd_op **ret_op, etcd_error *reterr);
+                                                          const etcd_admin_opts *opts, etcd_op_fn *on_done,
+                                                          void *user_data, etcd_op **ret_op,
+                                                          etcd_error *reterr);
 
 /**
  * Withdraws alarms: one, or with member 0 and ETCD_ALARM_NONE all of them, one after another.
@@ -145,14 +127,14 @@ ETCD_API ETCD_NODISCARD etcd_status etcd_alarm_list_async(etcd_client *client, c
  */
 ETCD_API ETCD_NODISCARD etcd_status etcd_alarm_disarm(etcd_client *client, const char *endpoint,
                                                       uint64_t member_id, etcd_alarm_type type,
-                                                      const etcd_maintenance_opts *opts,
+                                                      const etcd_admin_opts *opts,
                                                       etcd_alarm_result **ret_result, etcd_error *reterr);
 /** Starts it; see etcd_put_async(). Its outcome: etcd_alarm_take(). @since 0.1 */
 ETCD_API ETCD_NODISCARD etcd_status etcd_alarm_disarm_async(etcd_client *client, const char *endpoint,
                                                             uint64_t member_id, etcd_alarm_type type,
-                                                            const etcd_maintenance_opts *opts,
-                                                            etcd_op_fn *on_done, void *user_data,
-                                                            etcd_op **ret_op, etcd_error *reterr);
+                                                            const etcd_admin_opts *opts, etcd_op_fn *on_done,
+                                                            void *user_data, etcd_op **ret_op,
+                                                            etcd_error *reterr);
 /** The outcome of a list or a withdrawal; see etcd_put_take(). @since 0.1 */
 ETCD_API etcd_status etcd_alarm_take(etcd_op *op, etcd_alarm_result **ret_result, etcd_error *reterr);
 
@@ -182,12 +164,12 @@ ETCD_API void etcd_alarm_result_free(etcd_alarm_result *result);
  * @since 0.1
  */
 ETCD_API ETCD_NODISCARD etcd_status etcd_defragment(etcd_client *client, const char *endpoint,
-                                                    const etcd_maintenance_opts *opts, etcd_error *reterr);
+                                                    const etcd_admin_opts *opts, etcd_error *reterr);
 /** Starts it; see etcd_put_async(). Its outcome is etcd_op_status(). @since 0.1 */
 ETCD_API ETCD_NODISCARD etcd_status etcd_defragment_async(etcd_client *client, const char *endpoint,
-                                                          const etcd_maintenance_opts *opts,
-                                                          etcd_op_fn *on_done, void *user_data,
-                                                          etcd_op **ret_op, etcd_error *reterr);
+                                                          const etcd_admin_opts *opts, etcd_op_fn *on_done,
+                                                          void *user_data, etcd_op **ret_op,
+                                                          etcd_error *reterr);
 
 /* ---- hashes ------------------------------------------------------------------------------------------- */
 
@@ -212,11 +194,11 @@ typedef struct etcd_hash_result {
  * @since 0.1
  */
 ETCD_API ETCD_NODISCARD etcd_status etcd_hash(etcd_client *client, const char *endpoint,
-                                              const etcd_maintenance_opts *opts, etcd_hash_result *ret_result,
+                                              const etcd_admin_opts *opts, etcd_hash_result *ret_result,
                                               etcd_error *reterr);
 /** Starts it; see etcd_put_async(). Its outcome: etcd_hash_take(). @since 0.1 */
 ETCD_API ETCD_NODISCARD etcd_status etcd_hash_async(etcd_client *client, const char *endpoint,
-                                                    const etcd_maintenance_opts *opts, etcd_op_fn *on_done,
+                                                    const etcd_admin_opts *opts, etcd_op_fn *on_done,
                                                     void *user_data, etcd_op **ret_op, etcd_error *reterr);
 /**
  * Hashes the keys of a member up to a revision. Members agree on it wherever they have the same
@@ -232,11 +214,11 @@ ETCD_API ETCD_NODISCARD etcd_status etcd_hash_async(etcd_client *client, const c
  * @since 0.1
  */
 ETCD_API ETCD_NODISCARD etcd_status etcd_hash_kv(etcd_client *client, const char *endpoint, int64_t revision,
-                                                 const etcd_maintenance_opts *opts,
-                                                 etcd_hash_result *ret_result, etcd_error *reterr);
+                                                 const etcd_admin_opts *opts, etcd_hash_result *ret_result,
+                                                 etcd_error *reterr);
 /** Starts it; see etcd_put_async(). Its outcome: etcd_hash_take(). @since 0.1 */
 ETCD_API ETCD_NODISCARD etcd_status etcd_hash_kv_async(etcd_client *client, const char *endpoint,
-                                                       int64_t revision, const etcd_maintenance_opts *opts,
+                                                       int64_t revision, const etcd_admin_opts *opts,
                                                        etcd_op_fn *on_done, void *user_data, etcd_op **ret_op,
                                                        etcd_error *reterr);
 /** The outcome of either; see etcd_put_take(). @since 0.1 */
@@ -257,12 +239,11 @@ ETCD_API etcd_status etcd_hash_take(etcd_op *op, etcd_hash_result *ret_result, e
  * @since 0.1
  */
 ETCD_API ETCD_NODISCARD etcd_status etcd_move_leader(etcd_client *client, const char *endpoint,
-                                                     uint64_t target_id, const etcd_maintenance_opts *opts,
+                                                     uint64_t target_id, const etcd_admin_opts *opts,
                                                      etcd_error *reterr);
 /** Starts it; see etcd_put_async(). Its outcome is etcd_op_status(). @since 0.1 */
 ETCD_API ETCD_NODISCARD etcd_status etcd_move_leader_async(etcd_client *client, const char *endpoint,
-                                                           uint64_t target_id,
-                                                           const etcd_maintenance_opts *opts,
+                                                           uint64_t target_id, const etcd_admin_opts *opts,
                                                            etcd_op_fn *on_done, void *user_data,
                                                            etcd_op **ret_op, etcd_error *reterr);
 
@@ -297,14 +278,14 @@ typedef struct etcd_downgrade_result etcd_downgrade_result;
  */
 ETCD_API ETCD_NODISCARD etcd_status etcd_downgrade(etcd_client *client, const char *endpoint,
                                                    etcd_downgrade_action action, const char *version,
-                                                   const etcd_maintenance_opts *opts,
+                                                   const etcd_admin_opts *opts,
                                                    etcd_downgrade_result **ret_result, etcd_error *reterr);
 /** Starts it; see etcd_put_async(). @since 0.1 */
 ETCD_API ETCD_NODISCARD etcd_status etcd_downgrade_async(etcd_client *client, const char *endpoint,
                                                          etcd_downgrade_action action, const char *version,
-                                                         const etcd_maintenance_opts *opts,
-                                                         etcd_op_fn *on_done, void *user_data,
-                                                         etcd_op **ret_op, etcd_error *reterr);
+                                                         const etcd_admin_opts *opts, etcd_op_fn *on_done,
+                                                         void *user_data, etcd_op **ret_op,
+                                                         etcd_error *reterr);
 /** Its outcome; see etcd_put_take(). @since 0.1 */
 ETCD_API etcd_status etcd_downgrade_take(etcd_op *op, etcd_downgrade_result **ret_result, etcd_error *reterr);
 /** Head of the answer. @since 0.1 */

@@ -13,17 +13,40 @@ void etcd__buf_init(struct etcd__buf *buf, size_t max)
     *buf = (struct etcd__buf){.max = max};
 }
 
+static void give_back(struct etcd__buf *buf)
+{
+    if (buf->secret && buf->data != NULL)
+        etcd__wipe(buf->data, buf->capacity + 1);
+    etcd__free(buf->data);
+}
+
 void etcd__buf_deinit(struct etcd__buf *buf)
 {
-    etcd__free(buf->data);
-    etcd__buf_init(buf, buf->max);
+    give_back(buf);
+    *buf = (struct etcd__buf){.max = buf->max, .secret = buf->secret};
+}
+
+/* As realloc, but what was there does not stay behind. */
+static uint8_t *move_secret(struct etcd__buf *buf, size_t size)
+{
+    uint8_t *data = etcd__malloc(size);
+
+    if (data == NULL)
+        return NULL;
+    if (buf->data != NULL)
+        memcpy(data, buf->data, size < buf->capacity + 1 ? size : buf->capacity + 1);
+    give_back(buf);
+    return data;
 }
 
 /* One byte more than `capacity` says, so that printf has a place for its NUL. */
 static bool set_capacity(struct etcd__buf *buf, size_t capacity)
 {
-    uint8_t *data = capacity == SIZE_MAX ? NULL : etcd__realloc(buf->data, capacity + 1);
+    uint8_t *data;
 
+    if (capacity == SIZE_MAX)
+        return false;
+    data = buf->secret ? move_secret(buf, capacity + 1) : etcd__realloc(buf->data, capacity + 1);
     if (data == NULL)
         return false;
     buf->data = data;

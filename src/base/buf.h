@@ -14,7 +14,8 @@ struct etcd__buf {
     uint8_t *data;
     size_t start, end; /* the content is data[start, end) */
     size_t capacity;
-    size_t max; /* of the content; 0 means no limit */
+    size_t max;  /* of the content; 0 means no limit */
+    bool secret; /* its memory is wiped before it is given back; set it while the buffer is empty */
 };
 
 void etcd__buf_init(struct etcd__buf *buf, size_t max);

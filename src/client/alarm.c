@@ -299,7 +299,7 @@ static etcd_status finish_sweep(struct etcd_op *op, void **ret_result, etcd_erro
 
 /* ---- list ------------------------------------------------------------------------------------------ */
 
-static etcd_status start_list(etcd_client *client, const char *endpoint, const etcd_maintenance_opts *opts,
+static etcd_status start_list(etcd_client *client, const char *endpoint, const etcd_admin_opts *opts,
                               struct etcd__rpc_options how, etcd_op **ret_op, etcd_error *reterr)
 {
     Etcd__Pb__AlarmRequest request = ETCD__PB__ALARM_REQUEST__INIT;
@@ -308,7 +308,7 @@ static etcd_status start_list(etcd_client *client, const char *endpoint, const e
     return st != ETCD_OK ? st : etcd__rpc_start(client, &list_kind, &request.base, &how, ret_op, reterr);
 }
 
-etcd_status etcd_alarm_list(etcd_client *client, const char *endpoint, const etcd_maintenance_opts *opts,
+etcd_status etcd_alarm_list(etcd_client *client, const char *endpoint, const etcd_admin_opts *opts,
                             etcd_alarm_result **ret_result, etcd_error *reterr)
 {
     etcd_op *op = NULL;
@@ -321,9 +321,8 @@ etcd_status etcd_alarm_list(etcd_client *client, const char *endpoint, const etc
     return st;
 }
 
-etcd_status etcd_alarm_list_async(etcd_client *client, const char *endpoint,
-                                  const etcd_maintenance_opts *opts, etcd_op_fn *on_done, void *user_data,
-                                  etcd_op **ret_op, etcd_error *reterr)
+etcd_status etcd_alarm_list_async(etcd_client *client, const char *endpoint, const etcd_admin_opts *opts,
+                                  etcd_op_fn *on_done, void *user_data, etcd_op **ret_op, etcd_error *reterr)
 {
     return start_list(client, endpoint, opts, etcd__maintenance_async(on_done, user_data), ret_op, reterr);
 }
@@ -342,7 +341,7 @@ static etcd_status check_disarm(uint64_t member_id, etcd_alarm_type type, etcd_e
 }
 
 static etcd_status start_disarm(etcd_client *client, const char *endpoint, uint64_t member_id,
-                                etcd_alarm_type type, const etcd_maintenance_opts *opts,
+                                etcd_alarm_type type, const etcd_admin_opts *opts,
                                 struct etcd__rpc_options how, etcd_op **ret_op, etcd_error *reterr)
 {
     Etcd__Pb__AlarmRequest request = ETCD__PB__ALARM_REQUEST__INIT;
@@ -361,7 +360,7 @@ static etcd_status start_disarm(etcd_client *client, const char *endpoint, uint6
 }
 
 etcd_status etcd_alarm_disarm(etcd_client *client, const char *endpoint, uint64_t member_id,
-                              etcd_alarm_type type, const etcd_maintenance_opts *opts,
+                              etcd_alarm_type type, const etcd_admin_opts *opts,
                               etcd_alarm_result **ret_result, etcd_error *reterr)
 {
     etcd_op *op = NULL;
@@ -379,9 +378,8 @@ etcd_status etcd_alarm_disarm(etcd_client *client, const char *endpoint, uint64_
 }
 
 etcd_status etcd_alarm_disarm_async(etcd_client *client, const char *endpoint, uint64_t member_id,
-                                    etcd_alarm_type type, const etcd_maintenance_opts *opts,
-                                    etcd_op_fn *on_done, void *user_data, etcd_op **ret_op,
-                                    etcd_error *reterr)
+                                    etcd_alarm_type type, const etcd_admin_opts *opts, etcd_op_fn *on_done,
+                                    void *user_data, etcd_op **ret_op, etcd_error *reterr)
 {
     return start_disarm(client, endpoint, member_id, type, opts, etcd__maintenance_async(on_done, user_data),
                         ret_op, reterr);

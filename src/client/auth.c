@@ -151,6 +151,8 @@ static void on_message(struct etcd__call *call, const uint8_t *data, size_t len)
         (void)etcd__fail(&auth->error, ETCD_E_PROTOCOL, "the server's answer has no token");
     else if (!etcd__secret_set(&auth->token, answer->token, strlen(answer->token)))
         (void)etcd__fail_memory(&auth->error);
+    if (answer != NULL)
+        etcd__wipe(answer->token, strlen(answer->token));
     etcd__arena_deinit(&arena);
 }
 
@@ -250,6 +252,7 @@ static void start_login(struct etcd__auth *auth)
         .deadline_ms = reactor->now_ms + client->config.dial_timeout_ms,
         .max_recv = client->config.max_recv_bytes,
         .no_token = true,
+        .secret = true,
         .avoid = auth->avoid,
     };
     etcd_status st = make_request(auth);

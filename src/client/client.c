@@ -2,6 +2,7 @@
 #include "client/client.h"
 
 #include "client/delay.h"
+#include "client/feed.h"
 #include "client/options.h"
 #include "client/ready.h"
 #include "client/rpc.h"
@@ -211,6 +212,7 @@ etcd_status etcd_client_open(const etcd_client_opts *opts, etcd_client **ret_cli
     etcd__list_init(&client->rpcs);
     etcd__list_init(&client->ready_waiters);
     etcd__list_init(&client->delays);
+    etcd__list_init(&client->feeds);
     etcd__client_state_init(&client->state);
     (void)pthread_mutex_init(&client->shared.mutex, NULL);
     st = open_client(client, &own, reterr);
@@ -236,6 +238,7 @@ static void close_in_engine(void *arg)
     etcd__lessor_close(&client->lessor);
     etcd__ready_close_all(client);
     etcd__delay_close_all(client);
+    etcd__feed_close_all(client);
     etcd__rpc_close_all(client);
     etcd__auth_close(&client->auth, ETCD_E_CLOSED);
     etcd__leader_close(&client->leader);

@@ -75,6 +75,8 @@ struct etcd_client {
     struct etcd__list rpcs;
     struct etcd__list ready_waiters;
     struct etcd__list delays;
+    struct etcd__list feeds;
+    bool no_range_stream; /* the servers do not have RangeStream */
     struct etcd__watch_hub watches;
     struct etcd__lessor lessor;
 

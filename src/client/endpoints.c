@@ -155,8 +155,8 @@ size_t etcd_client_endpoints(const etcd_client *client, char *dst, size_t size)
     struct etcd_client *own = (struct etcd_client *)(uintptr_t)client; /* for its mutex */
     size_t len;
 
-    if (client == NULL)
-        return etcd__text_give(dst, size, "", 0);
+    if (client == NULL || etcd__loop_usable(client->loop, NULL) != ETCD_OK)
+        return etcd__text_give(dst, size, "", 0); /* in a forked child nobody would ever unlock it */
     (void)pthread_mutex_lock(&own->shared.mutex);
     len = etcd__text_give(dst, size, own->shared.endpoints, strlen(own->shared.endpoints));
     (void)pthread_mutex_unlock(&own->shared.mutex);

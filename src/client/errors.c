@@ -85,6 +85,13 @@ static const struct known {
      true},
     {"request timed out, waiting for the applied index took too long", ETCD_E_UNAVAILABLE, ETCD__REMEDY_RETRY,
      true, true},
+    {"request canceled", ETCD_E_UNAVAILABLE, ETCD__REMEDY_RETRY, true, true},
+    {"watch canceled", ETCD_E_UNAVAILABLE, ETCD__REMEDY_RETRY, true, true},
+    {"context canceled", ETCD_E_UNAVAILABLE, ETCD__REMEDY_RETRY, true, true},
+    {"context deadline exceeded", ETCD_E_DEADLINE, ETCD__REMEDY_RETRY, true, true},
+    /* raft's own words, which etcd passes on: the first comes before anything was proposed */
+    {"raft proposal dropped", ETCD_E_NO_LEADER, ETCD__REMEDY_REPEAT, true, false},
+    {"raft: stopped", ETCD_E_UNAVAILABLE, ETCD__REMEDY_RETRY, true, true},
     {"unhealthy cluster", ETCD_E_UNAVAILABLE, ETCD__REMEDY_RETRY, true, false},
     {"re-configuration failed due to not enough started members", ETCD_E_PRECONDITION, ETCD__REMEDY_NONE,
      true, false},

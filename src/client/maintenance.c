@@ -20,11 +20,10 @@ struct etcd_downgrade_result {
     struct etcd__arena arena; /* holds this too */
 };
 
-etcd_status etcd__maintenance_import(const char *what, const char *endpoint,
-                                     const etcd_maintenance_opts *opts, struct etcd__rpc_options *how,
-                                     etcd_error *reterr)
+etcd_status etcd__maintenance_import(const char *what, const char *endpoint, const etcd_admin_opts *opts,
+                                     struct etcd__rpc_options *how, etcd_error *reterr)
 {
-    etcd_maintenance_opts own = ETCD_MAINTENANCE_OPTS_INIT;
+    etcd_admin_opts own = ETCD_ADMIN_OPTS_INIT;
     etcd_status st = etcd__opts_import(&own, sizeof(own), opts, what, reterr);
 
     how->timeout_ms = own.timeout_ms;
@@ -204,7 +203,7 @@ static const struct etcd__rpc_kind downgrade_kind = {
 
 /* ---- status ---------------------------------------------------------------------------------------- */
 
-static etcd_status start_status(etcd_client *client, const char *endpoint, const etcd_maintenance_opts *opts,
+static etcd_status start_status(etcd_client *client, const char *endpoint, const etcd_admin_opts *opts,
                                 struct etcd__rpc_options how, etcd_op **ret_op, etcd_error *reterr)
 {
     Etcd__Pb__StatusRequest request = ETCD__PB__STATUS_REQUEST__INIT;
@@ -213,7 +212,7 @@ static etcd_status start_status(etcd_client *client, const char *endpoint, const
     return st != ETCD_OK ? st : etcd__rpc_start(client, &status_kind, &request.base, &how, ret_op, reterr);
 }
 
-etcd_status etcd_member_status(etcd_client *client, const char *endpoint, const etcd_maintenance_opts *opts,
+etcd_status etcd_member_status(etcd_client *client, const char *endpoint, const etcd_admin_opts *opts,
                                etcd_member_status_result **ret_result, etcd_error *reterr)
 {
     etcd_op *op = NULL;
@@ -226,9 +225,9 @@ etcd_status etcd_member_status(etcd_client *client, const char *endpoint, const 
     return st;
 }
 
-etcd_status etcd_member_status_async(etcd_client *client, const char *endpoint,
-                                     const etcd_maintenance_opts *opts, etcd_op_fn *on_done, void *user_data,
-                                     etcd_op **ret_op, etcd_error *reterr)
+etcd_status etcd_member_status_async(etcd_client *client, const char *endpoint, const etcd_admin_opts *opts,
+                                     etcd_op_fn *on_done, void *user_data, etcd_op **ret_op,
+                                     etcd_error *reterr)
 {
     return start_status(client, endpoint, opts, etcd__maintenance_async(on_done, user_data), ret_op, reterr);
 }
@@ -251,9 +250,8 @@ void etcd_member_status_result_free(etcd_member_status_result *result)
 
 /* ---- defragmentation ------------------------------------------------------------------------------- */
 
-static etcd_status start_defragment(etcd_client *client, const char *endpoint,
-                                    const etcd_maintenance_opts *opts, struct etcd__rpc_options how,
-                                    etcd_op **ret_op, etcd_error *reterr)
+static etcd_status start_defragment(etcd_client *client, const char *endpoint, const etcd_admin_opts *opts,
+                                    struct etcd__rpc_options how, etcd_op **ret_op, etcd_error *reterr)
 {
     Etcd__Pb__DefragmentRequest request = ETCD__PB__DEFRAGMENT_REQUEST__INIT;
     etcd_status st = etcd__maintenance_import("defragment", endpoint, opts, &how, reterr);
@@ -262,7 +260,7 @@ static etcd_status start_defragment(etcd_client *client, const char *endpoint,
                          : etcd__rpc_start(client, &defragment_kind, &request.base, &how, ret_op, reterr);
 }
 
-etcd_status etcd_defragment(etcd_client *client, const char *endpoint, const etcd_maintenance_opts *opts,
+etcd_status etcd_defragment(etcd_client *client, const char *endpoint, const etcd_admin_opts *opts,
                             etcd_error *reterr)
 {
     etcd_op *op = NULL;
@@ -271,9 +269,8 @@ etcd_status etcd_defragment(etcd_client *client, const char *endpoint, const etc
     return etcd__rpc_finish(st, op, NULL, reterr);
 }
 
-etcd_status etcd_defragment_async(etcd_client *client, const char *endpoint,
-                                  const etcd_maintenance_opts *opts, etcd_op_fn *on_done, void *user_data,
-                                  etcd_op **ret_op, etcd_error *reterr)
+etcd_status etcd_defragment_async(etcd_client *client, const char *endpoint, const etcd_admin_opts *opts,
+                                  etcd_op_fn *on_done, void *user_data, etcd_op **ret_op, etcd_error *reterr)
 {
     return start_defragment(client, endpoint, opts, etcd__maintenance_async(on_done, user_data), ret_op,
                             reterr);
@@ -281,7 +278,7 @@ etcd_status etcd_defragment_async(etcd_client *client, const char *endpoint,
 
 /* ---- hashes ---------------------------------------------------------------------------------------- */
 
-static etcd_status start_hash(etcd_client *client, const char *endpoint, const etcd_maintenance_opts *opts,
+static etcd_status start_hash(etcd_client *client, const char *endpoint, const etcd_admin_opts *opts,
                               struct etcd__rpc_options how, etcd_op **ret_op, etcd_error *reterr)
 {
     Etcd__Pb__HashRequest request = ETCD__PB__HASH_REQUEST__INIT;
@@ -291,8 +288,8 @@ static etcd_status start_hash(etcd_client *client, const char *endpoint, const e
 }
 
 static etcd_status start_hash_kv(etcd_client *client, const char *endpoint, int64_t revision,
-                                 const etcd_maintenance_opts *opts, struct etcd__rpc_options how,
-                                 etcd_op **ret_op, etcd_error *reterr)
+                                 const etcd_admin_opts *opts, struct etcd__rpc_options how, etcd_op **ret_op,
+                                 etcd_error *reterr)
 {
     Etcd__Pb__HashKvRequest request = ETCD__PB__HASH_KV_REQUEST__INIT;
     etcd_status st = etcd__maintenance_import("hash kv", endpoint, opts, &how, reterr);
@@ -320,7 +317,7 @@ static etcd_status finish_hash(etcd_status started, etcd_op *op, etcd_hash_resul
     return st;
 }
 
-etcd_status etcd_hash(etcd_client *client, const char *endpoint, const etcd_maintenance_opts *opts,
+etcd_status etcd_hash(etcd_client *client, const char *endpoint, const etcd_admin_opts *opts,
                       etcd_hash_result *ret_result, etcd_error *reterr)
 {
     etcd_op *op = NULL;
@@ -329,14 +326,14 @@ etcd_status etcd_hash(etcd_client *client, const char *endpoint, const etcd_main
     return finish_hash(st, op, ret_result, reterr);
 }
 
-etcd_status etcd_hash_async(etcd_client *client, const char *endpoint, const etcd_maintenance_opts *opts,
+etcd_status etcd_hash_async(etcd_client *client, const char *endpoint, const etcd_admin_opts *opts,
                             etcd_op_fn *on_done, void *user_data, etcd_op **ret_op, etcd_error *reterr)
 {
     return start_hash(client, endpoint, opts, etcd__maintenance_async(on_done, user_data), ret_op, reterr);
 }
 
 etcd_status etcd_hash_kv(etcd_client *client, const char *endpoint, int64_t revision,
-                         const etcd_maintenance_opts *opts, etcd_hash_result *ret_result, etcd_error *reterr)
+                         const etcd_admin_opts *opts, etcd_hash_result *ret_result, etcd_error *reterr)
 {
     etcd_op *op = NULL;
     etcd_status st = start_hash_kv(client, endpoint, revision, opts, etcd__maintenance_blocking(), &op,
@@ -346,7 +343,7 @@ etcd_status etcd_hash_kv(etcd_client *client, const char *endpoint, int64_t revi
 }
 
 etcd_status etcd_hash_kv_async(etcd_client *client, const char *endpoint, int64_t revision,
-                               const etcd_maintenance_opts *opts, etcd_op_fn *on_done, void *user_data,
+                               const etcd_admin_opts *opts, etcd_op_fn *on_done, void *user_data,
                                etcd_op **ret_op, etcd_error *reterr)
 {
     return start_hash_kv(client, endpoint, revision, opts, etcd__maintenance_async(on_done, user_data),
@@ -366,8 +363,8 @@ etcd_status etcd_hash_take(etcd_op *op, etcd_hash_result *ret_result, etcd_error
 /* ---- leadership ------------------------------------------------------------------------------------ */
 
 static etcd_status start_move(etcd_client *client, const char *endpoint, uint64_t target_id,
-                              const etcd_maintenance_opts *opts, struct etcd__rpc_options how,
-                              etcd_op **ret_op, etcd_error *reterr)
+                              const etcd_admin_opts *opts, struct etcd__rpc_options how, etcd_op **ret_op,
+                              etcd_error *reterr)
 {
     Etcd__Pb__MoveLeaderRequest request = ETCD__PB__MOVE_LEADER_REQUEST__INIT;
     etcd_status st = etcd__maintenance_import("move leader", endpoint, opts, &how, reterr);
@@ -380,7 +377,7 @@ static etcd_status start_move(etcd_client *client, const char *endpoint, uint64_
 }
 
 etcd_status etcd_move_leader(etcd_client *client, const char *endpoint, uint64_t target_id,
-                             const etcd_maintenance_opts *opts, etcd_error *reterr)
+                             const etcd_admin_opts *opts, etcd_error *reterr)
 {
     etcd_op *op = NULL;
     etcd_status st = start_move(client, endpoint, target_id, opts, etcd__maintenance_blocking(), &op, reterr);
@@ -389,7 +386,7 @@ etcd_status etcd_move_leader(etcd_client *client, const char *endpoint, uint64_t
 }
 
 etcd_status etcd_move_leader_async(etcd_client *client, const char *endpoint, uint64_t target_id,
-                                   const etcd_maintenance_opts *opts, etcd_op_fn *on_done, void *user_data,
+                                   const etcd_admin_opts *opts, etcd_op_fn *on_done, void *user_data,
                                    etcd_op **ret_op, etcd_error *reterr)
 {
     return start_move(client, endpoint, target_id, opts, etcd__maintenance_async(on_done, user_data), ret_op,
@@ -413,7 +410,7 @@ static etcd_status check_downgrade(etcd_downgrade_action action, const char *ver
 }
 
 static etcd_status start_downgrade(etcd_client *client, const char *endpoint, etcd_downgrade_action action,
-                                   const char *version, const etcd_maintenance_opts *opts,
+                                   const char *version, const etcd_admin_opts *opts,
                                    struct etcd__rpc_options how, etcd_op **ret_op, etcd_error *reterr)
 {
     Etcd__Pb__DowngradeRequest request = ETCD__PB__DOWNGRADE_REQUEST__INIT;
@@ -429,7 +426,7 @@ static etcd_status start_downgrade(etcd_client *client, const char *endpoint, et
 }
 
 etcd_status etcd_downgrade(etcd_client *client, const char *endpoint, etcd_downgrade_action action,
-                           const char *version, const etcd_maintenance_opts *opts,
+                           const char *version, const etcd_admin_opts *opts,
                            etcd_downgrade_result **ret_result, etcd_error *reterr)
 {
     etcd_op *op = NULL;
@@ -444,7 +441,7 @@ etcd_status etcd_downgrade(etcd_client *client, const char *endpoint, etcd_downg
 }
 
 etcd_status etcd_downgrade_async(etcd_client *client, const char *endpoint, etcd_downgrade_action action,
-                                 const char *version, const etcd_maintenance_opts *opts, etcd_op_fn *on_done,
+                                 const char *version, const etcd_admin_opts *opts, etcd_op_fn *on_done,
                                  void *user_data, etcd_op **ret_op, etcd_error *reterr)
 {
     return start_downgrade(client, endpoint, action, version, opts,

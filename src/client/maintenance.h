@@ -7,9 +7,8 @@
 #include "etcdc/maintenance.h"
 
 /* Adds endpoint and options to how a call is to be made. */
-etcd_status etcd__maintenance_import(const char *what, const char *endpoint,
-                                     const etcd_maintenance_opts *opts, struct etcd__rpc_options *how,
-                                     etcd_error *reterr);
+etcd_status etcd__maintenance_import(const char *what, const char *endpoint, const etcd_admin_opts *opts,
+                                     struct etcd__rpc_options *how, etcd_error *reterr);
 static inline struct etcd__rpc_options etcd__maintenance_blocking(void)
 {
     return (struct etcd__rpc_options){.blocking = true};

@@ -146,8 +146,12 @@ etcd_status etcd__put_decode(const uint8_t *data, size_t len, void **ret_result,
     return finish(&arena, st, put, put == NULL ? NULL : &put->arena, ret_result, reterr);
 }
 
+typedef etcd_status read_range_fn(struct etcd__arena *arena, const uint8_t *data, size_t len,
+                                  struct etcd__wire_range *ret);
+
 /* Ranges can be large: they are read without going through protobuf-c. */
-etcd_status etcd__get_decode(const uint8_t *data, size_t len, void **ret_result, etcd_error *reterr)
+static etcd_status decode_range(read_range_fn *read_range, const uint8_t *data, size_t len,
+                                struct etcd_get_result **ret_result, etcd_error *reterr)
 {
     struct etcd__arena arena;
     struct etcd__wire_range range;
@@ -155,7 +159,7 @@ etcd_status etcd__get_decode(const uint8_t *data, size_t len, void **ret_result,
     etcd_status st;
 
     etcd__arena_init(&arena, len < ARENA_FIRST / 4 ? ARENA_FIRST : len * 3);
-    st = etcd__wire_read_range(&arena, data, len, &range);
+    st = read_range(&arena, data, len, &range);
     get = st == ETCD_OK ? etcd__arena_calloc(&arena, 1, sizeof(*get)) : NULL;
     if (get == NULL) {
         etcd__arena_deinit(&arena);
@@ -171,6 +175,22 @@ etcd_status etcd__get_decode(const uint8_t *data, size_t len, void **ret_result,
     };
     *ret_result = get;
     return ETCD_OK;
+}
+
+etcd_status etcd__get_decode(const uint8_t *data, size_t len, void **ret_result, etcd_error *reterr)
+{
+    struct etcd_get_result *get;
+    etcd_status st = decode_range(etcd__wire_read_range, data, len, &get, reterr);
+
+    if (st == ETCD_OK)
+        *ret_result = get;
+    return st;
+}
+
+etcd_status etcd__get_part_decode(const uint8_t *data, size_t len, struct etcd_get_result **ret_result,
+                                  etcd_error *reterr)
+{
+    return decode_range(etcd__wire_read_range_part, data, len, ret_result, reterr);
 }
 
 etcd_status etcd__delete_decode(const uint8_t *data, size_t len, void **ret_result, etcd_error *reterr)

@@ -56,6 +56,9 @@ struct etcd_txn_result {
 /* For struct etcd__rpc_kind: they make and free the results above. */
 etcd_status etcd__put_decode(const uint8_t *data, size_t len, void **ret_result, etcd_error *reterr);
 etcd_status etcd__get_decode(const uint8_t *data, size_t len, void **ret_result, etcd_error *reterr);
+/* A part of a range that came as a stream. */
+etcd_status etcd__get_part_decode(const uint8_t *data, size_t len, struct etcd_get_result **ret_result,
+                                  etcd_error *reterr);
 etcd_status etcd__delete_decode(const uint8_t *data, size_t len, void **ret_result, etcd_error *reterr);
 etcd_status etcd__txn_decode(const uint8_t *data, size_t len, void **ret_result, etcd_error *reterr);
 void etcd__put_result_release(void *result);

@@ -235,7 +235,7 @@ etcd_status etcd__rpc_run(struct etcd_client *client, const struct etcd__rpc_kin
                           const ProtobufCMessage *request, const struct etcd__rpc_options *options,
                           etcd__rpc_done_fn *done, void *user, struct etcd__rpc **ret_rpc, etcd_error *reterr)
 {
-    struct etcd__rpc *rpc;
+    struct etcd__rpc *rpc = NULL;
     etcd_status st;
 
     assert(!client->torn_down);

@@ -439,6 +439,7 @@ void etcd__call_start(struct etcd__call *call, struct etcd__channel *channel,
     call->failed.run = run_failed;
     etcd__list_init(&call->outgoing);
     etcd__deframer_init(&call->deframer, config->max_recv);
+    call->deframer.partial.secret = config->secret;
     etcd__channel_start_call(channel, call);
     assert(etcd__call_alive(call));
 }

@@ -73,6 +73,7 @@ struct etcd__call_config {
     bool require_leader;                  /* hasleader: true */
     bool fail_fast;                       /* end when every endpoint has failed, do not wait for one */
     bool no_token;                        /* the login itself */
+    bool secret;                          /* what the answer is kept in meanwhile is wiped */
     const struct etcd__subchannel *avoid; /* pick another one if any is ready; NULL: no wish */
     /*
      * Bound to this endpoint, in the channel's list or not; borrowed while the call is alive. NULL: any of

@@ -72,7 +72,7 @@ static bool deliver_partial(struct etcd__deframer *deframer, etcd__message_fn *o
 {
     struct etcd__buf whole = deframer->partial;
 
-    etcd__buf_init(&deframer->partial, 0);
+    deframer->partial = (struct etcd__buf){.secret = whole.secret};
 
     bool go_on = on_message(user, etcd__buf_front(&whole) + ETCD__FRAME_HEADER,
                             etcd__buf_len(&whole) - ETCD__FRAME_HEADER);

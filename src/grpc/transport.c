@@ -283,6 +283,7 @@ etcd_status etcd__transport_new(const struct etcd__transport_config *config,
     transport->dialed_ms = channel->reactor->now_ms;
     transport->flush.run = run_flush;
     transport->reap.run = run_reap;
+    transport->out.secret = true; /* tokens and passwords go through it */
     etcd__list_init(&transport->calls);
     etcd__health_init(&transport->health, channel->reactor, channel->keepalive_time_ms,
                       channel->keepalive_timeout_ms, config->patience, &health_ops, transport);

@@ -7,6 +7,8 @@
  *   on, and every callback looks the stream up by that and never through a pointer of its own.
  * - A connection error makes nghttp2 queue a GOAWAY and ignore all further input. The error is therefore
  *   reported when that GOAWAY has been drained.
+ * - nghttp2 keeps copies of what it sends - header fields, HPACK's table, frames - and gives them back as
+ * they are. Tokens and passwords are among them, so all of its memory is wiped when it is given back.
  * - Failing to queue a frame for lack of memory leaves nghttp2 in order but us without the frame; `no_memory`
  *   keeps that until the next feed or drain can report it.
  */
@@ -17,6 +19,8 @@
 
 #include <assert.h>
 #include <nghttp2/nghttp2.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 enum {
@@ -61,25 +65,55 @@ static void *check(struct etcd__h2 *session, void *ptr)
     return ptr;
 }
 
+/* In front of each block of nghttp2's: how much there is to wipe. */
+union block_head {
+    size_t size;
+    max_align_t align;
+};
+
 static void *mem_malloc(size_t size, void *user)
 {
-    return check(user, etcd__malloc(size));
+    union block_head *head = NULL;
+
+    if (size <= SIZE_MAX - sizeof *head)
+        head = check(user, etcd__malloc(sizeof *head + size));
+    if (head == NULL)
+        return NULL;
+    head->size = size;
+    return head + 1;
 }
 
 static void mem_free(void *ptr, void *user)
 {
+    union block_head *head = ptr;
+
     (void)user;
-    etcd__free(ptr);
+    if (head == NULL)
+        return;
+    head--;
+    etcd__wipe(head + 1, head->size);
+    etcd__free(head);
 }
 
 static void *mem_calloc(size_t count, size_t size, void *user)
 {
-    return check(user, etcd__calloc(count, size));
+    void *ptr = size != 0 && count > SIZE_MAX / size ? check(user, NULL) : mem_malloc(count * size, user);
+
+    if (ptr != NULL)
+        memset(ptr, 0, count * size);
+    return ptr;
 }
 
 static void *mem_realloc(void *ptr, size_t size, void *user)
 {
-    return check(user, etcd__realloc(ptr, size));
+    const union block_head *head = ptr;
+    void *copy = mem_malloc(size, user);
+
+    if (copy == NULL || ptr == NULL)
+        return copy;
+    memcpy(copy, ptr, head[-1].size < size ? head[-1].size : size);
+    mem_free(ptr, user);
+    return copy;
 }
 
 /* Notes the result of a call that can only fail for lack of memory, or because the stream is gone already. */

@@ -53,13 +53,20 @@ static const struct etcd__env *conn_env(const struct etcd__conn *conn)
     return &conn->config.reactor->env;
 }
 
+/* The answer to a login came through it. */
+static void give_input_back(struct etcd__conn *conn)
+{
+    etcd__wipe(conn->in, conn->in_size);
+    etcd__free(conn->in);
+}
+
 static void destroy(struct etcd__conn *conn)
 {
     assert(conn->state == STATE_CLOSED && conn->depth == 0);
     etcd__tls_session_free(conn->session);
     etcd__tls_unref(conn->config.tls);
     etcd__buf_deinit(&conn->out);
-    etcd__free(conn->in);
+    give_input_back(conn);
     etcd__free(conn);
 }
 
@@ -351,7 +358,7 @@ static bool size_buffer(struct etcd__conn *conn, size_t size)
     in = etcd__malloc(size);
     if (in == NULL)
         return conn->in != NULL;
-    etcd__free(conn->in);
+    give_input_back(conn);
     conn->in = in;
     conn->in_size = size;
     return true;
@@ -523,6 +530,7 @@ etcd_status etcd__conn_open(const struct etcd__conn_config *config, struct etcd_
     if (conn == NULL)
         return etcd__fail_memory(reterr);
     conn->config = *config;
+    conn->out.secret = true; /* in clear it has what the owner sends, passwords too */
     conn->fd = -1;
     if (endpoint->is_unix) {
         conn->task.run = on_unix_task;

@@ -291,7 +291,7 @@ static etcd_status build_ctx(struct etcd__tls *tls, etcd_error *reterr)
         goto out;
     }
     /* HTTP/2 forbids renegotiation and compression (RFC 9113, 9.2). */
-    SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
+    SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_CLEANSE_PLAINTEXT);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_verify(ctx, tls->insecure_skip_verify ? SSL_VERIFY_NONE : SSL_VERIFY_PEER,
                        tls->insecure_skip_verify ? NULL : on_verify);

@@ -106,6 +106,13 @@ static const struct known {
      ETCD_E_UNAVAILABLE, MAYBE},
     {UNAVAILABLE, "etcdserver: unhealthy cluster", ETCD_E_UNAVAILABLE, PASSING},
     {DATA_LOSS, "etcdserver: corrupt cluster", ETCD_E_CORRUPT, FINAL},
+    {CANCELLED, "etcdserver: request canceled", ETCD_E_UNAVAILABLE, MAYBE},
+    {CANCELLED, "etcdserver: watch canceled", ETCD_E_UNAVAILABLE, MAYBE},
+    {DEADLINE_EXCEEDED, "etcdserver: context deadline exceeded", ETCD_E_DEADLINE, MAYBE},
+    {UNKNOWN, "context canceled", ETCD_E_UNAVAILABLE, MAYBE},
+    {UNKNOWN, "context deadline exceeded", ETCD_E_DEADLINE, MAYBE},
+    {UNKNOWN, "raft proposal dropped", ETCD_E_NO_LEADER, REPEAT},
+    {UNKNOWN, "raft: stopped", ETCD_E_UNAVAILABLE, MAYBE},
     {UNKNOWN, "auth: authentication failed, password was given for no password user", ETCD_E_AUTH, FINAL},
     /* By text, whatever the code: a server of another version or a proxy may use another one. */
     {UNKNOWN, "etcdserver: mvcc: required revision has been compacted", ETCD_E_COMPACTED, FINAL},

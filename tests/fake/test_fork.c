@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A forked child: its copy of a client answers and can be freed; the parent's goes on as if nothing had been.
  */
+#include "client/client.h"
 #include "support/fake_client.h"
 
 #include <stdio.h>
@@ -39,6 +40,7 @@ static void be_child(etcd_client *client, etcd_op *pending, size_t fds, const si
     CHILD(etcd_op_wait(pending, 5000, &err) == ETCD_E_CLOSED);
     CHILD(!etcd_op_done(pending));
     CHILD(etcd_client_describe(client, text, sizeof(text)) > 0);
+    CHILD(etcd_client_endpoints(client, text, sizeof(text)) == 0 && text[0] == '\0');
     etcd_client_cancel_waits(client);
     etcd_op_cancel(pending);
     etcd_op_free(pending);
@@ -80,6 +82,32 @@ static void test_a_child(void **state)
     for (int i = 0; i < 10; i++)
         assert_status(fake_put(client, 5000, &err), ETCD_OK, &err);
     assert_int_equal(fake_etcd_connections(fake), 1);
+    etcd_client_free(client);
+    fake_etcd_free(fake);
+}
+
+/* The parent's engine may have held the lock of what it shares just then. */
+static void test_a_child_waits_for_no_lock(void **state)
+{
+    struct fake_etcd *fake = fake_etcd_start();
+    etcd_client *client = test_client_open(fake_etcd_endpoint(fake), NULL);
+    int status = 0;
+    pid_t pid;
+    char text[64];
+
+    (void)state;
+    assert_true(etcd_client_endpoints(client, text, sizeof(text)) > 0);
+    assert_int_equal(pthread_mutex_lock(&client->shared.mutex), 0);
+    pid = fork();
+    if (pid == 0) {
+        (void)alarm(10);
+        CHILD(etcd_client_endpoints(client, text, sizeof(text)) == 0);
+        _exit(0);
+    }
+    assert_int_equal(pthread_mutex_unlock(&client->shared.mutex), 0);
+    assert_true(pid > 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
     etcd_client_free(client);
     fake_etcd_free(fake);
 }
@@ -152,6 +180,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_child),
+        cmocka_unit_test(test_a_child_waits_for_no_lock),
         cmocka_unit_test(test_a_client_of_its_own),
         cmocka_unit_test(test_a_child_does_not_hold_the_connection),
     };

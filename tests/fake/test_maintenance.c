@@ -90,7 +90,7 @@ static void test_only_that_one_is_asked(void **state)
 
     fake_etcd_always(pair->other, "Status", &(struct fake_step){.what = STEP_SILENT});
     assert_status(etcd_member_status(pair->client, fake_etcd_endpoint(pair->other),
-                                     ETCD_MAINTENANCE_OPTS(.timeout_ms = 1500), NULL, &err),
+                                     ETCD_ADMIN_OPTS(.timeout_ms = 1500), NULL, &err),
                   ETCD_E_DEADLINE, &err);
     assert_has_text(err.message, fake_etcd_endpoint(pair->other));
     assert_int_equal(fake_etcd_calls(pair->listed, NULL), 0);
@@ -98,11 +98,11 @@ static void test_only_that_one_is_asked(void **state)
     fake_etcd_listen(pair->other, false);
     fake_etcd_cut(pair->other);
     assert_status(etcd_member_status(pair->client, fake_etcd_endpoint(pair->other),
-                                     ETCD_MAINTENANCE_OPTS(.timeout_ms = 300), NULL, &err),
+                                     ETCD_ADMIN_OPTS(.timeout_ms = 300), NULL, &err),
                   ETCD_E_UNAVAILABLE, &err);
     assert_has_text(err.message, fake_etcd_endpoint(pair->other));
     assert_status(etcd_member_status(pair->client, fake_etcd_endpoint(pair->other),
-                                     ETCD_MAINTENANCE_OPTS(.fail_fast = true), NULL, &err),
+                                     ETCD_ADMIN_OPTS(.fail_fast = true), NULL, &err),
                   ETCD_E_UNAVAILABLE, &err);
     assert_int_equal(fake_etcd_calls(pair->listed, NULL), 0);
 }
@@ -239,7 +239,7 @@ static void test_withdrawing_all_may_stop_half_way(void **state)
     fake_etcd_next(pair->listed, "Alarm", &answer);
     fake_etcd_always(pair->listed, "Alarm", &silent);
     assert_status(etcd_alarm_disarm(pair->client, NULL, 0, ETCD_ALARM_NONE,
-                                    ETCD_MAINTENANCE_OPTS(.timeout_ms = 300), NULL, &err),
+                                    ETCD_ADMIN_OPTS(.timeout_ms = 300), NULL, &err),
                   ETCD_E_DEADLINE, &err);
     assert_true((err.flags & ETCD_ERROR_MAYBE_APPLIED) != 0);
 
@@ -335,9 +335,9 @@ static void test_bad_input_is_not_sent(void **state)
     refused(etcd_alarm_disarm(client, NULL, 0, ETCD_ALARM_CORRUPT, NULL, NULL, &err), &err, "member_id is 0");
     refused(etcd_alarm_disarm(client, NULL, 0xab, ETCD_ALARM_NONE, NULL, NULL, &err), &err,
             "member_id is ab");
-    refused(etcd_alarm_disarm(client, NULL, 0, ETCD_ALARM_NONE, ETCD_MAINTENANCE_OPTS(.timeout_ms = -3), NULL,
-                              &err),
-            &err, "timeout_ms is -3");
+    refused(
+        etcd_alarm_disarm(client, NULL, 0, ETCD_ALARM_NONE, ETCD_ADMIN_OPTS(.timeout_ms = -3), NULL, &err),
+        &err, "timeout_ms is -3");
     refused(etcd_hash_kv(client, NULL, -1, NULL, NULL, &err), &err, "revision is -1");
     refused(etcd_move_leader(client, NULL, 0, NULL, &err), &err, "target_id is 0");
     refused(etcd_downgrade(client, NULL, (etcd_downgrade_action)3, "3.5.0", NULL, NULL, &err), &err,
@@ -346,7 +346,7 @@ static void test_bad_input_is_not_sent(void **state)
             "version is empty");
     refused(etcd_downgrade(client, NULL, ETCD_DOWNGRADE_CANCEL, "3.5.0", NULL, NULL, &err), &err, "3.5.0");
     refused(etcd_member_status(NULL, NULL, NULL, NULL, &err), &err, "client is NULL");
-    refused(etcd_member_status(client, NULL, &(etcd_maintenance_opts){.size = 1}, NULL, &err), &err,
+    refused(etcd_member_status(client, NULL, &(etcd_admin_opts){.size = 1}, NULL, &err), &err,
             "not initialised");
     assert_int_equal(fake_etcd_calls(pair->listed, NULL), 0);
 }

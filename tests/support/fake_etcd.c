@@ -221,7 +221,7 @@ static void run_step(struct fake_line *line, struct h2_server_stream *stream, st
 {
     struct fake_answer_bytes answer;
 
-    if (do_not(line, stream, step))
+    if (fake_stream_run(line, stream, method, step, data, len) || do_not(line, stream, step))
         return;
     answer = carry_out(line, method, stream, data, len);
     do_and(line, stream, step, &answer);
@@ -514,4 +514,35 @@ void fake_etcd_set_alarms(struct fake_etcd *fake, const struct fake_alarm *alarm
     lock(fake);
     fake_store_set_alarms(fake->store, alarms, count);
     unlock(fake);
+}
+
+void fake_etcd_stream_ranges(struct fake_etcd *fake, size_t pairs)
+{
+    lock(fake);
+    fake->range_pairs = pairs;
+    unlock(fake);
+}
+
+void fake_etcd_set_snapshot(struct fake_etcd *fake, const void *data, size_t len)
+{
+    lock(fake);
+    fake->snapshot = data;
+    fake->snapshot_len = len;
+    unlock(fake);
+}
+
+size_t fake_etcd_unsent(struct fake_etcd *fake, const char *method)
+{
+    size_t unsent = 0;
+
+    lock(fake);
+    for (const struct fake_line *line = fake->lines; line != NULL; line = line->next) {
+        for (struct h2_server_stream *stream = h2_server_streams(line->server); stream != NULL;
+             stream = stream->next) {
+            if (strcmp(last_name(h2_server_field(stream, ":path")), method) == 0)
+                unsent = stream->out_len - stream->out_pos;
+        }
+    }
+    unlock(fake);
+    return unsent;
 }

@@ -87,7 +87,24 @@ size_t fake_etcd_request(struct fake_etcd *fake, const char *method, void *dst, 
 void fake_etcd_set_auth(struct fake_etcd *fake, const char *user, const char *password);
 void fake_etcd_expire_tokens(struct fake_etcd *fake);
 void fake_etcd_set_members(struct fake_etcd *fake, const struct fake_member *members, size_t count);
+/*
+ * Methods that answer with a stream. Of such a request, a step's `size` says how many parts of the answer are
+ * sent (0: all): STEP_ANSWER ends it after them, STEP_STATUS_LATE with its status, STEP_HEADERS not at all.
+ */
+/* So many pairs in a part of RangeStream; 0, as in the beginning: the server does not have it. */
+void fake_etcd_stream_ranges(struct fake_etcd *fake, size_t pairs);
+/* What Snapshot sends, in parts of 32 KiB. Must stay. */
+void fake_etcd_set_snapshot(struct fake_etcd *fake, const void *data, size_t len);
+/* Bytes of the oldest open answer to this method that flow control holds back. */
+size_t fake_etcd_unsent(struct fake_etcd *fake, const char *method);
+
 void fake_etcd_set_alarms(struct fake_etcd *fake, const struct fake_alarm *alarms, size_t count);
+
+/*
+ * Scripted networks only. The next connection ends when so many bytes have come, or so many have gone;
+ * SIZE_MAX: never. `reset`: not with an end of stream but with a reset.
+ */
+void fake_etcd_cut_at(struct fake_etcd *fake, size_t in, size_t out, bool reset);
 
 /* Real sockets only. */
 void fake_etcd_cut(struct fake_etcd *fake); /* ends every connection */

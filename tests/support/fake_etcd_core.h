@@ -52,6 +52,9 @@ struct fake_etcd {
     struct fake_line *lines;
     struct fake_later *later;
     size_t connections, resets;
+    size_t range_pairs; /* in a part of RangeStream */
+    const uint8_t *snapshot;
+    size_t snapshot_len;
     char endpoint[32];
     int64_t (*now_ms)(struct fake_etcd *fake);
     /* A step waits: call fake_core_run_due() at that time. */
@@ -61,6 +64,9 @@ struct fake_etcd {
 };
 
 struct fake_etcd *fake_core_new(void);
+/* fake_stream.c: answers a request whose answer is a stream; false: it is none of these. */
+bool fake_stream_run(struct fake_line *line, struct h2_server_stream *stream, struct fake_method *method,
+                     const struct fake_step *step, const uint8_t *data, size_t len);
 void fake_core_add_line(struct fake_etcd *fake, struct fake_line *line);
 /* Takes the line out and frees its server. */
 void fake_core_drop_line(struct fake_line *line);

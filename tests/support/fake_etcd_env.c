@@ -11,7 +11,8 @@
 struct env_line {
     struct fake_line line;
     struct fake_peer *peer;
-    bool closed;
+    size_t in_left, out_left; /* bytes until it is cut */
+    bool reset, closed;
     struct env_line *next; /* all that ever were */
 };
 
@@ -19,11 +20,33 @@ struct fake_network {
     struct fake_env *env;
     struct fake_host *host;
     struct env_line *lines;
+    size_t cut_in, cut_out; /* of the next connection */
+    bool cut_reset;
 };
 
 static int64_t env_now_ms(struct fake_etcd *fake)
 {
     return fake_now(fake->network->env);
+}
+
+static void end(struct env_line *line)
+{
+    if (line->reset)
+        fake_peer_reset(line->peer);
+    else
+        fake_peer_close(line->peer);
+    line->closed = true;
+    fake_core_drop_line(&line->line);
+}
+
+static void write_some(struct env_line *line, const uint8_t *data, size_t len)
+{
+    if (len > line->out_left)
+        len = line->out_left;
+    if (line->out_left != SIZE_MAX)
+        line->out_left -= len;
+    if (len > 0)
+        fake_peer_write(line->peer, data, len);
 }
 
 static void push(struct env_line *line)
@@ -34,14 +57,11 @@ static void push(struct env_line *line)
     if (line->closed)
         return;
     while ((len = h2_server_take(line->line.server, buf, sizeof(buf))) > 0)
-        fake_peer_write(line->peer, buf, len);
+        write_some(line, buf, len);
     if (line->line.noise)
         fake_peer_write(line->peer, "noise", 5);
-    if (!line->line.cut && !line->line.noise)
-        return;
-    fake_peer_close(line->peer);
-    line->closed = true;
-    fake_core_drop_line(&line->line);
+    if (line->line.cut || line->line.noise || line->in_left == 0 || line->out_left == 0)
+        end(line);
 }
 
 static void on_accept(struct fake_peer *peer)
@@ -53,6 +73,10 @@ static void on_accept(struct fake_peer *peer)
         abort();
     fake_core_add_line(fake, &line->line);
     line->peer = peer;
+    line->in_left = fake->network->cut_in;
+    line->out_left = fake->network->cut_out;
+    line->reset = fake->network->cut_reset;
+    fake->network->cut_in = fake->network->cut_out = SIZE_MAX;
     line->next = fake->network->lines;
     fake->network->lines = line;
     push(line);
@@ -69,8 +93,12 @@ static void on_data(struct fake_peer *peer)
         line = line->next;
     if (line == NULL || line->closed)
         return;
-    while ((len = fake_peer_read(peer, buf, sizeof(buf))) > 0)
+    while (line->in_left > 0 &&
+           (len = fake_peer_read(peer, buf, line->in_left < sizeof(buf) ? line->in_left : sizeof(buf))) > 0) {
+        if (line->in_left != SIZE_MAX)
+            line->in_left -= len;
         (void)fake_core_feed(&line->line, buf, len);
+    }
     push(line);
     if (line->closed || !fake_peer_ended(peer))
         return;
@@ -117,6 +145,7 @@ struct fake_etcd *fake_etcd_attach(struct fake_env *env, const char *ip, uint16_
     if (fake->network == NULL)
         abort();
     fake->network->env = env;
+    fake->network->cut_in = fake->network->cut_out = SIZE_MAX;
     fake->network->host = fake_host_add(env, ip, port);
     fake->network->host->user = fake;
     fake->network->host->on_accept = on_accept;
@@ -126,4 +155,11 @@ struct fake_etcd *fake_etcd_attach(struct fake_env *env, const char *ip, uint16_
     fake->free_network = free_network;
     (void)snprintf(fake->endpoint, sizeof(fake->endpoint), "%s:%u", ip, (unsigned)port);
     return fake;
+}
+
+void fake_etcd_cut_at(struct fake_etcd *fake, size_t in, size_t out, bool reset)
+{
+    fake->network->cut_in = in;
+    fake->network->cut_out = out;
+    fake->network->cut_reset = reset;
 }

@@ -245,7 +245,7 @@ static void make_space(struct real *real, const char *endpoint)
                              &err));
     etcd_get_result_free(get);
     assert_false(real_failed(
-        etcd_defragment(real->client, endpoint, ETCD_MAINTENANCE_OPTS(.timeout_ms = 60000), &err), &err));
+        etcd_defragment(real->client, endpoint, ETCD_ADMIN_OPTS(.timeout_ms = 60000), &err), &err));
 }
 
 static void check_quota(const char *version)
