@@ -6,8 +6,8 @@
  * A role has permissions for ranges of keys; a user has roles, and may do what any of them permits. The role
  * `root` permits everything. Servers ask for credentials once etcd_auth_enable() has succeeded; until then
  * everybody may do everything, these calls included. From then on they are for users with the role root
- * (ETCD_E_DENIED for others), but for etcd_auth_status(), and that users may look at themselves and at their
- * own roles. Clients log in with etcd_client_opts.username and .password.
+ * (ETCD_E_DENIED for others), but that users may look at themselves and at their own roles. Clients log in
+ * with etcd_client_opts.username and .password.
  *
  * "Common" statuses are listed at the head of kv.h. Calls that only look are repeated like reads. The others
  * are never repeated once a server may have seen them: where they may have been carried out, the error has
@@ -62,7 +62,8 @@ ETCD_API ETCD_NODISCARD etcd_status etcd_auth_disable_async(etcd_client *client,
 typedef struct etcd_auth_status_result etcd_auth_status_result;
 
 /**
- * Asks whether authentication is on. Servers since 3.5 know this call.
+ * Asks whether authentication is on. Servers since 3.5 know this call; while it is on, those before 3.7
+ * answer root alone.
  *
  * @param client, opts, reterr  As for etcd_auth_enable().
  * @param[out] ret_result  Set on success; etcd_auth_status_result_free(). NULL if not wanted.

@@ -4,7 +4,8 @@
  * The members of the cluster: list, add, remove, update, promote.
  *
  * "Common" statuses are listed at the head of kv.h. Where the server has authentication on, all but the list
- * are for root alone (ETCD_E_DENIED), and the list is for users.
+ * are for users with the role root (ETCD_E_DENIED for others), and the list is for users; older servers show
+ * it to everybody.
  */
 #ifndef ETCDC_CLUSTER_H
 #define ETCDC_CLUSTER_H
@@ -158,7 +159,8 @@ ETCD_API etcd_status etcd_member_remove_take(etcd_op *op, etcd_members_result **
                                              etcd_error *reterr);
 
 /**
- * Tells the cluster of a member's new addresses. Never repeated once a server may have seen it.
+ * Tells the cluster of a member's new addresses. Never repeated once a server may have seen it. Servers up to
+ * 3.5 then take a learner for a voting member.
  *
  * @param member_id  Not 0.
  * @param peer_urls  As for etcd_member_add(); they replace those that it had.

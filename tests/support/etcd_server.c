@@ -34,7 +34,9 @@ struct member {
     pid_t pid;         /* 0: not running */
     char *args[ARGS_MAX];
     size_t arg_count;
+    bool joins; /* a cluster that runs already */
     char endpoint[48];
+    char peer_url[48];
     char log[PATH_MAX];
     char data[PATH_MAX];
 };
@@ -107,18 +109,22 @@ static uint16_t advertised_peer(const struct member *member)
     return member->relay.number != 0 ? member->relay.number : member->peer.number;
 }
 
+/* Who joins names those who run, and itself. */
 static void add_cluster(const struct etcd_server *server, struct member *member)
 {
     char cluster[64 * ETCD_SERVER_MEMBERS_MAX];
     int len = 0;
-    for (size_t i = 0; i < server->member_count; i++)
-        len += snprintf(cluster + len, sizeof(cluster) - (size_t)len, "%sm%zu=http://127.0.0.1:%u",
-                        i == 0 ? "" : ",", i, (unsigned)advertised_peer(&server->members[i]));
+    for (size_t i = 0; i < server->member_count; i++) {
+        const struct member *other = &server->members[i];
+        if (!member->joins || other->pid != 0 || other == member)
+            len += snprintf(cluster + len, sizeof(cluster) - (size_t)len, "%sm%zu=%s", len == 0 ? "" : ",", i,
+                            other->peer_url);
+    }
     add(member, "--initial-cluster=%s", cluster);
     add(member, "--initial-cluster-token=%s", strrchr(server->dir.path, '/') + 1);
-    add(member, "--initial-cluster-state=new");
+    add(member, "--initial-cluster-state=%s", member->joins ? "existing" : "new");
     add(member, "--listen-peer-urls=http://127.0.0.1:%u", (unsigned)member->peer.number);
-    add(member, "--initial-advertise-peer-urls=http://127.0.0.1:%u", (unsigned)advertised_peer(member));
+    add(member, "--initial-advertise-peer-urls=%s", member->peer_url);
 }
 
 static void make_args(const struct etcd_server *server, size_t index, struct member *member)
@@ -158,17 +164,26 @@ static void release_ports(struct etcd_server *server)
     }
 }
 
-static bool hold_ports(struct etcd_server *server)
+static bool hold_member_ports(const struct etcd_server *server, struct member *member)
 {
     const char *scheme = server->options.tls == ETCD_SERVER_PLAIN ? "" : "https://";
+    if (!port_hold(&member->client) || !port_hold(&member->peer) || !port_hold(&member->metrics) ||
+        (server->options.partitions && !port_hold(&member->relay)))
+        return false;
+    snprintf(member->endpoint, sizeof(member->endpoint), "%s127.0.0.1:%u", scheme,
+             (unsigned)member->client.number);
+    snprintf(member->peer_url, sizeof(member->peer_url), "http://127.0.0.1:%u",
+             (unsigned)advertised_peer(member));
+    return true;
+}
+
+static bool hold_ports(struct etcd_server *server)
+{
     int len = 0;
     for (size_t i = 0; i < server->member_count; i++) {
         struct member *member = &server->members[i];
-        if (!port_hold(&member->client) || !port_hold(&member->peer) || !port_hold(&member->metrics) ||
-            (server->options.partitions && !port_hold(&member->relay)))
+        if (!hold_member_ports(server, member))
             return false;
-        snprintf(member->endpoint, sizeof(member->endpoint), "%s127.0.0.1:%u", scheme,
-                 (unsigned)member->client.number);
         len += snprintf(server->endpoints + len, sizeof(server->endpoints) - (size_t)len, "%s%s",
                         i == 0 ? "" : ",", member->endpoint);
     }
@@ -421,6 +436,26 @@ bool etcd_server_restart_empty(struct etcd_server *server, size_t index)
     static const char *const env[] = {NULL};
     const char *const argv[] = {"/bin/rm", "-rf", "--", member->data, NULL};
     return process_run(argv, env, CTL_MS, NULL, 0) == 0 && start_member(server, member);
+}
+
+size_t etcd_server_prepare(struct etcd_server *server)
+{
+    assert(server->member_count < ETCD_SERVER_MEMBERS_MAX && server->relay == NULL);
+    size_t index = server->member_count++;
+    struct member *member = &server->members[index];
+    member->joins = true;
+    snprintf(member->data, sizeof(member->data), "%s/m%zu", server->dir.path, index);
+    snprintf(member->log, sizeof(member->log), "%s/m%zu.log", server->dir.path, index);
+    if (!hold_member_ports(server, member))
+        abort(); /* no port left on the whole machine */
+    make_args(server, index, member);
+    return index;
+}
+
+const char *etcd_server_peer_url(const struct etcd_server *server, size_t member)
+{
+    assert(member < server->member_count);
+    return server->members[member].peer_url;
 }
 
 bool etcd_server_partition(struct etcd_server *server, size_t member)

@@ -94,6 +94,14 @@ bool etcd_server_restart_empty(struct etcd_server *server, size_t member);
 bool etcd_server_wait(struct etcd_server *server, size_t member);
 
 /*
+ * Room for one more member, which does not run yet: returns its number. Once the cluster was told of it, by
+ * etcd_server_peer_url(), etcd_server_restart() starts it. etcd_server_endpoints() is without it.
+ */
+size_t etcd_server_prepare(struct etcd_server *server);
+/* "http://127.0.0.1:32380" */
+const char *etcd_server_peer_url(const struct etcd_server *server, size_t member);
+
+/*
  * Cuts a member off from the others, while clients still reach it; heal connects all again.
  * Only where options.partitions was set: the members then talk through a relay of ours.
  */
