@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the calls of administration are given: mistakes that are found before anything is sent, and passwords.
  */
-#include "support/alloc_fail.h"
 #include "support/fake_client.h"
 
 #include <fcntl.h>
@@ -309,46 +308,6 @@ static void test_passwords_are_never_shown(void **state)
     assert_lacks_text(world->log.text, "canary");
 }
 
-/*
- * No block that a call gives back has one in it, nor is one left while its operation is still held. The
- * buffers of connections are not looked at: they go with the connection, which none of these endings takes.
- */
-static void test_passwords_are_wiped(void **state)
-{
-    struct world *world = *state;
-    const struct fake_step keeping[] = {
-        {.what = STEP_BYTES, .data = "", .size = 0},
-        {.what = STEP_GARBAGE},
-        {.what = STEP_REFUSE},
-        {.what = STEP_SILENT},
-        {.what = STEP_STATUS, .code = CODE_DENIED, .message = "etcdserver: permission denied"},
-    };
-    enum { COUNT = sizeof(keeping) / sizeof(keeping[0]) };
-    const etcd_secret secret = ETCD_SECRET_TEXT(canary);
-    etcd_op *ops[COUNT] = {NULL};
-
-    alloc_look_for(canary, sizeof(canary) - 1);
-    for (size_t i = 0; i < COUNT; i++) {
-        fake_etcd_next(world->fake, "UserAdd", &keeping[i]);
-        assert_status(etcd_user_add_async(world->client, "u", secret, ETCD_USER_ADD_OPTS(.timeout_ms = 200),
-                                          NULL, NULL, &ops[i], &world->err),
-                      ETCD_OK, &world->err);
-        fake_await_op(world->client, ops[i]);
-    }
-    /* Refused before they began. */
-    assert_status(
-        etcd_user_add(world->client, "u", secret, ETCD_USER_ADD_OPTS(.timeout_ms = -1), &world->err),
-        ETCD_E_INVALID_ARGUMENT, &world->err);
-    assert_status(
-        etcd_user_change_password(world->client, "u", secret, ETCD_ADMIN_OPTS(.timeout_ms = -1), &world->err),
-        ETCD_E_INVALID_ARGUMENT, &world->err);
-    for (size_t i = 0; i < COUNT; i++)
-        etcd_op_free(ops[i]);
-    assert_int_equal(alloc_found(), 0);
-    alloc_look_for(NULL, 0);
-    assert_int_equal(fake_etcd_connections(world->fake), 1);
-}
-
 /* A client without credentials of its own warns when it is to send some in clear. */
 static void test_clear_text_is_warned_about_once(void **state)
 {
@@ -388,7 +347,6 @@ int main(void)
         TEST(test_password_sources),
         TEST(test_sources_are_read_at_the_call),
         TEST(test_passwords_are_never_shown),
-        TEST(test_passwords_are_wiped),
         TEST(test_clear_text_is_warned_about_once),
     };
 

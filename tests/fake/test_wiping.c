@@ -186,6 +186,45 @@ static void test_an_open_that_fails(void **state)
     expect_nothing();
 }
 
+/* However the call ends, and also while its operation is still held. */
+static void test_passwords_of_users(void **state)
+{
+    static const struct fake_step endings[] = {
+        {.what = STEP_BYTES, .data = "", .size = 0},
+        {.what = STEP_CUT},
+        {.what = STEP_GARBAGE},
+        {.what = STEP_REFUSE},
+        {.what = STEP_SILENT},
+        {.what = STEP_STATUS, .code = 7, .message = "etcdserver: permission denied"},
+    };
+    enum { COUNT = sizeof(endings) / sizeof(endings[0]) };
+    const etcd_secret secret = ETCD_SECRET_TEXT(canary);
+    struct fake_etcd *fake = fake_etcd_start();
+    etcd_client *client = test_client_open(fake_etcd_endpoint(fake), NULL);
+    etcd_op *ops[COUNT] = {NULL};
+    etcd_error err;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT; i++) {
+        fake_etcd_next(fake, "UserAdd", &endings[i]);
+        assert_status(etcd_user_add_async(client, "u", secret, ETCD_USER_ADD_OPTS(.timeout_ms = 200), NULL,
+                                          NULL, &ops[i], &err),
+                      ETCD_OK, &err);
+        fake_await_op(client, ops[i]);
+    }
+    /* Refused before it began, and on a client that is closed. */
+    assert_status(etcd_user_add(client, "u", secret, ETCD_USER_ADD_OPTS(.timeout_ms = -1), &err),
+                  ETCD_E_INVALID_ARGUMENT, &err);
+    assert_status(etcd_client_close(client, &err), ETCD_OK, &err);
+    assert_status(etcd_user_change_password(client, "u", secret, NULL, &err), ETCD_E_CLOSED, &err);
+    expect_nothing();
+    for (size_t i = 0; i < COUNT; i++)
+        etcd_op_free(ops[i]);
+    etcd_client_free(client);
+    fake_etcd_free(fake);
+    expect_nothing();
+}
+
 #define HOOKED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -196,6 +235,7 @@ int main(void)
         HOOKED(test_a_login_byte_by_byte),
         HOOKED(test_a_given_token),
         HOOKED(test_an_open_that_fails),
+        HOOKED(test_passwords_of_users),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

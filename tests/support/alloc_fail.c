@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "alloc_fail.h"
 
-#include <malloc.h>
 #include <stdatomic.h>
 #include <stdint.h>
-#include <string.h>
 
 void *__real_etcd__malloc(size_t size);
 void *__real_etcd__calloc(size_t count, size_t size);
@@ -22,9 +20,6 @@ void __wrap_etcd__free(void *ptr);
 
 static atomic_size_t count, live;
 static atomic_size_t first_failure, last_failure; /* 0: none */
-
-static const void *_Atomic wanted;
-static atomic_size_t wanted_len, found;
 
 static void set_failures(size_t first, size_t last)
 {
@@ -51,27 +46,6 @@ size_t alloc_count(void)
 size_t alloc_live(void)
 {
     return __real_etcd__free == NULL ? 0 : atomic_load(&live);
-}
-
-void alloc_look_for(const void *data, size_t len)
-{
-    atomic_store(&wanted, NULL);
-    atomic_store(&wanted_len, len);
-    atomic_store(&found, 0);
-    atomic_store(&wanted, data);
-}
-
-size_t alloc_found(void)
-{
-    return atomic_load(&found);
-}
-
-static void look_into(void *ptr)
-{
-    const void *data = atomic_load(&wanted);
-
-    if (data != NULL && memmem(ptr, malloc_usable_size(ptr), data, atomic_load(&wanted_len)) != NULL)
-        atomic_fetch_add(&found, 1);
 }
 
 size_t alloc_fail_each(void (*scenario)(size_t n, void *user), void *user)
@@ -130,9 +104,7 @@ char *__wrap_etcd__strdup(const char *text)
 
 void __wrap_etcd__free(void *ptr)
 {
-    if (ptr != NULL) {
+    if (ptr != NULL)
         atomic_fetch_sub(&live, 1);
-        look_into(ptr);
-    }
     __real_etcd__free(ptr);
 }

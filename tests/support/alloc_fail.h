@@ -24,14 +24,6 @@ size_t alloc_count(void);
 size_t alloc_live(void);
 
 /*
- * Looks for these bytes, which must stay, in every block that the code under test frees from now on; NULL
- * ends it. Memory that realloc() gives back unseen is not looked at.
- */
-void alloc_look_for(const void *data, size_t len);
-/* In how many blocks they were since then. */
-size_t alloc_found(void);
-
-/*
  * Runs a scenario with its first allocation failing, then the second, and so on
  * until it no longer asks for that many. The scenario must clean up and return; it is
  * told n, and learns by its own means whether it should have succeeded. Returns

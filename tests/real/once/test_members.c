@@ -15,7 +15,7 @@ enum { PATIENCE_MS = 20000 };
 
 struct world {
     struct etcd_server *server;
-    etcd_client *client;
+    etcd_client *client, *each[3]; /* of all members, and of one each */
     uint64_t ids[4];
     etcd_error err;
 };
@@ -41,6 +41,8 @@ static int set_up(void **state)
         etcd_server_start(&(struct etcd_server_options){.version = version, .members = 3, .args = args});
     assert_non_null(world->server);
     world->client = test_client_open(etcd_server_endpoints(world->server), NULL);
+    for (size_t i = 0; i < 3; i++)
+        world->each[i] = test_client_open(etcd_server_endpoint(world->server, i), NULL);
     *state = world;
     return 0;
 }
@@ -50,6 +52,8 @@ static int tear_down(void **state)
     struct world *world = *state;
 
     etcd_client_free(world->client);
+    for (size_t i = 0; i < 3; i++)
+        etcd_client_free(world->each[i]);
     etcd_server_free(world->server);
     free(world);
     return 0;
@@ -110,32 +114,14 @@ static void test_list(void **state)
     etcd_members_result_free(members);
 }
 
-/* Before 3.5 each member says what it knows by then. */
-static void await_listed(struct world *world,
-                         bool (*is)(const struct world *world, const etcd_members_result *members))
+/*
+ * Until every member has carried out what was changed. The leader drops a change that comes before it has
+ * carried out the one before, and members before 3.5 list what they know by then.
+ */
+static void settle(struct world *world)
 {
-    int64_t deadline_ms = test_deadline_ms(PATIENCE_MS);
-    bool listed;
-
-    do {
-        etcd_members_result *members = list(world);
-
-        listed = is(world, members);
-        etcd_members_result_free(members);
-        assert_true(listed || !etcd_server_at_least(world->server, 3, 5, 0));
-    } while (!listed && test_poll_again(deadline_ms));
-    assert_true(listed);
-}
-
-static bool is_updated(const struct world *world, const etcd_members_result *members)
-{
-    return find_id(members, world->ids[2])->peer_urls[1] != NULL;
-}
-
-static bool are_three(const struct world *world, const etcd_members_result *members)
-{
-    (void)world;
-    return etcd_members_result_count(members) == 3;
+    for (size_t i = 0; i < 3; i++)
+        check(world, etcd_get(world->each[i], etcd_cstr("k"), NULL, NULL, &world->err), ETCD_OK);
 }
 
 static void test_update(void **state)
@@ -153,10 +139,15 @@ static void test_update(void **state)
     assert_string_equal(member->peer_urls[0], elsewhere[0]);
     assert_string_equal(member->peer_urls[1], elsewhere[1]);
     etcd_members_result_free(members);
-    await_listed(world, is_updated);
+    settle(world);
+    members = list(world);
+    assert_string_equal(find_id(members, world->ids[2])->peer_urls[1], elsewhere[1]);
+    etcd_members_result_free(members);
     check(world, etcd_member_update(world->client, world->ids[2], back, NULL, NULL, &world->err), ETCD_OK);
+    settle(world);
     check(world, etcd_member_update(world->client, world->ids[2], anothers, NULL, NULL, &world->err),
           ETCD_E_EXISTS);
+    settle(world);
 }
 
 static void test_who_is_not_there(void **state)
@@ -168,10 +159,14 @@ static void test_who_is_not_there(void **state)
     etcd_error *err = &world->err;
 
     check(world, etcd_member_remove(client, 4711, NULL, NULL, err), ETCD_E_NOT_FOUND);
+    settle(world);
     check(world, etcd_member_update(client, 4711, urls, NULL, NULL, err), ETCD_E_NOT_FOUND);
+    settle(world);
     check(world, etcd_member_promote(client, 4711, NULL, NULL, err), ETCD_E_NOT_FOUND);
+    settle(world);
     check(world, etcd_member_promote(client, world->ids[0], NULL, NULL, err), ETCD_E_PRECONDITION);
     assert_non_null(strstr(err->message, "can only promote a learner member"));
+    settle(world);
     check(world, etcd_member_add(client, known, NULL, NULL, err), ETCD_E_EXISTS);
     assert_non_null(strstr(err->message, "Peer URLs already exists"));
 }
@@ -196,6 +191,7 @@ static void add_learner(struct world *world, size_t index)
     assert_true(find_id(members, added->id)->is_learner);
     world->ids[3] = added->id;
     etcd_members_result_free(members);
+    settle(world);
     check(world, etcd_member_add(world->client, another, learner, NULL, &world->err), ETCD_E_PRECONDITION);
     assert_non_null(strstr(world->err.message, "too many learner members"));
 }
@@ -240,6 +236,7 @@ static void test_learner(void **state)
     size_t index = etcd_server_prepare(world->server);
 
     add_learner(world, index);
+    settle(world);
     check(world, etcd_member_promote(world->client, world->ids[3], NULL, NULL, &world->err),
           ETCD_E_PRECONDITION);
     assert_non_null(strstr(world->err.message, "in sync with leader"));
@@ -259,8 +256,12 @@ static void test_remove(void **state)
     assert_int_equal(etcd_members_result_count(members), 3);
     assert_null(find_id(members, world->ids[3]));
     etcd_members_result_free(members);
+    settle(world);
     check(world, etcd_member_remove(world->client, world->ids[3], NULL, NULL, &world->err), ETCD_E_NOT_FOUND);
-    await_listed(world, are_three);
+    settle(world);
+    members = list(world);
+    assert_int_equal(etcd_members_result_count(members), 3);
+    etcd_members_result_free(members);
 }
 
 /* A voting member, told of before it is there. */
@@ -277,6 +278,7 @@ static void test_add_and_remove(void **state)
     assert_false(find_id(members, id)->is_learner);
     assert_string_equal(find_id(members, id)->peer_urls[0], urls[0]);
     etcd_members_result_free(members);
+    settle(world);
     check(world, etcd_member_remove(world->client, id, NULL, NULL, &world->err), ETCD_OK);
 }
 
