@@ -5,6 +5,7 @@
 
 #include <etcdc/admin.h>
 #include <etcdc/auth.h>
+#include <etcdc/backup.h>
 #include <etcdc/client.h>
 #include <etcdc/cluster.h>
 #include <etcdc/election.h>
