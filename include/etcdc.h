@@ -8,6 +8,7 @@
 #include <etcdc/backup.h>
 #include <etcdc/client.h>
 #include <etcdc/cluster.h>
+#include <etcdc/discovery.h>
 #include <etcdc/election.h>
 #include <etcdc/error.h>
 #include <etcdc/kv.h>

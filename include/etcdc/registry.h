@@ -22,7 +22,8 @@ typedef enum etcd_registration_event {
     /** Its lease ended, or a renewed registration failed; it is being tried again. */
     ETCD_REGISTRATION_LOST = 1,
     ETCD_REGISTRATION_RESTORED = 2, /**< Registered again, under a new lease. */
-    ETCD_REGISTRATION_ENDED = 3,    /**< The client was closed; the last event. */
+    /** The client was closed, or the lease ended and no_restore is set; the last event. */
+    ETCD_REGISTRATION_ENDED = 3,
     ETCD_REGISTRATION_EVENT_FORCE_INT32 = 0x7fffffff
 } etcd_registration_event;
 
@@ -41,11 +42,14 @@ typedef struct etcd_register_opts {
     const char *prefix;             /**< NULL: "/services/". Must end in '/'. */
     etcd_registration_fn *on_event; /**< NULL: not wanted. */
     void *user_data;
+    /** Do not register again when the lease was lost: that is the end of the registration then. */
+    bool no_restore;
+    uint8_t pad_[7]; /**< Zero. */
 } etcd_register_opts;
 
 /* clang-format off */
 /** Initialises the struct with its defaults, in C and C++. */
-#define ETCD_REGISTER_OPTS_INIT {sizeof(etcd_register_opts), 0, 0, NULL, NULL, NULL}
+#define ETCD_REGISTER_OPTS_INIT {sizeof(etcd_register_opts), 0, 0, NULL, NULL, NULL, false, {0}}
 /* clang-format on */
 #ifndef __cplusplus
 /** Options in place: `ETCD_REGISTER_OPTS(.ttl_s = 10)`. */
@@ -53,7 +57,8 @@ typedef struct etcd_register_opts {
 #endif
 
 /**
- * Registers an instance of a service, keeps it registered, and registers it again when its lease was lost.
+ * Registers an instance of a service, keeps it registered, and registers it again, with its newest address,
+ * when its lease was lost.
  * The client must not be freed before the registration; closing it is fine.
  *
  * @param service   Not empty, no '/'. Copied.
@@ -76,6 +81,23 @@ ETCD_API bool etcd_registration_alive(const etcd_registration *registration);
 ETCD_API etcd_bytes etcd_registration_key(const etcd_registration *registration);
 /** The lease of the entry now; 0 while there is none. Any thread. @since 0.1 */
 ETCD_API int64_t etcd_registration_lease_id(const etcd_registration *registration);
+
+/**
+ * Changes the address of the entry, under the same lease.
+ *
+ * @param address     Copied.
+ * @param timeout_ms  0: the client's default.
+ * @retval ETCD_OK            Discovery returns the new address.
+ * @retval ETCD_E_LEASE_LOST  There is no entry now: it comes back with the new address, if at all.
+ * @retval ETCD_E_BUSY        Another thread is changing it.
+ * @retval common             See the head of kv.h. The new address may be there or not; make the call again.
+ *     Where the entry is lost and comes back it has the new address.
+ * @par Threads Any, not from a callback.
+ * @since 0.1
+ */
+ETCD_API ETCD_NODISCARD etcd_status etcd_registration_update(etcd_registration *registration,
+                                                             const char *address, int64_t timeout_ms,
+                                                             etcd_error *reterr);
 
 /**
  * Takes the entry away (revokes its lease), stops renewing and frees the handle, whatever is returned. NULL

@@ -1,311 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The registration: an entry under a lease, and what happens when the lease is lost.
- *
- *   registered --lost--> granting --> putting --> registered
- *                           ^            |
- *                           +-- pause <--+  (also when granting fails)
- *
- * The first round blocks in etcd_register(); all later ones are callbacks, one at a time inside the gate.
- * Nothing here waits on the loop's thread. What another thread may look at meanwhile is in `shared`.
- */
-#include "etcdc/registry.h"
-
-#include "base/clock.h"
+/* What a program calls on a registration. */
 #include "base/error.h"
 #include "base/mem.h"
 #include "etcdc/kv.h"
-#include "recipes/gate.h"
+#include "etcdc/txn.h"
+#include "recipes/registration.h"
 #include "recipes/service_key.h"
-#include "recipes/session.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 enum {
-    DEFAULT_TTL_S = 10,
     /* Of a first registration that failed; enough for a server that answers at all. */
     GRACE_MS = 250,
-    /* Of one step of a later round. Unanswered steps are reported and made again. */
-    STEP_TIMEOUT_MS = 10000,
-    PAUSE_FIRST_MS = 250,
-    PAUSE_MAX_MS = 5000,
 };
-
-struct etcd_registration {
-    struct etcd__gate gate;
-    etcd_client *client;
-    char *key, *value;
-    size_t value_len;
-    int64_t ttl_s;
-    etcd_registration_fn *on_event;
-    void *user_data;
-
-    /* Whoever is inside the gate, or closes. */
-    etcd_op *op;                   /* the step under way */
-    struct etcd__session *session; /* of the lease that carries the entry, or will when it is put */
-    int64_t stale_lease_id;        /* a lost lease that may carry the entry still, unknown to us; 0: none */
-    int64_t sent_ms;               /* when the grant was asked for */
-    int64_t pause_ms;              /* before the next round */
-
-    struct {
-        pthread_mutex_t mutex;
-        struct etcd__session *session; /* NULL while the entry is not certainly there */
-    } shared;
-};
-
-static void start_round(struct etcd_registration *reg);
-
-/* ---- memory ---------------------------------------------------------------------------------------- */
-
-static void reg_free(struct etcd_registration *reg)
-{
-    pthread_mutex_destroy(&reg->shared.mutex);
-    etcd__gate_deinit(&reg->gate);
-    etcd__free(reg->key);
-    etcd__free(reg->value);
-    etcd__free(reg);
-}
-
-static void reg_unref(struct etcd_registration *reg)
-{
-    if (etcd__gate_unref(&reg->gate))
-        reg_free(reg);
-}
-
-static bool init_locks(struct etcd_registration *reg)
-{
-    if (!etcd__gate_init(&reg->gate))
-        return false;
-    if (pthread_mutex_init(&reg->shared.mutex, NULL) == 0)
-        return true;
-    etcd__gate_deinit(&reg->gate);
-    return false;
-}
-
-static struct etcd_registration *reg_new(etcd_client *client, char *key, const char *address,
-                                         const etcd_register_opts *opts)
-{
-    struct etcd_registration *reg = ETCD__NEW(struct etcd_registration);
-
-    if (reg == NULL || !init_locks(reg)) {
-        etcd__free(reg);
-        etcd__free(key);
-        return NULL;
-    }
-    reg->client = client;
-    reg->key = key;
-    reg->value = etcd__strdup(address);
-    reg->value_len = strlen(address);
-    reg->ttl_s = opts->ttl_s == 0 ? DEFAULT_TTL_S : opts->ttl_s;
-    reg->on_event = opts->on_event;
-    reg->user_data = opts->user_data;
-    if (reg->value == NULL) {
-        reg_unref(reg);
-        return NULL;
-    }
-    return reg;
-}
-
-static etcd_bytes value_of(const struct etcd_registration *reg)
-{
-    return etcd_bytes_of(reg->value, reg->value_len);
-}
-
-/* ---- what is told ---------------------------------------------------------------------------------- */
-
-static void show(struct etcd_registration *reg, struct etcd__session *session)
-{
-    pthread_mutex_lock(&reg->shared.mutex);
-    reg->shared.session = session;
-    pthread_mutex_unlock(&reg->shared.mutex);
-}
-
-/* The user may close the registration in here: look at the gate afterwards. */
-static void tell(struct etcd_registration *reg, etcd_registration_event event, const etcd_error *err)
-{
-    etcd_error shown;
-
-    if (reg->on_event == NULL)
-        return;
-    if (err != NULL) {
-        shown = *err;
-        etcd__error_prefix(&shown, "registration of \"%s\"", reg->key);
-    }
-    reg->on_event(reg, event, err == NULL ? NULL : &shown, reg->user_data);
-}
-
-/* ---- later rounds ---------------------------------------------------------------------------------- */
-
-/*
- * Every operation that is started holds a reference until its callback, which is this with one of the steps
- * below. Once the registration is closed, callbacks only give their reference back.
- */
-static void run_step(struct etcd_registration *reg, etcd_op *op,
-                     void (*step)(struct etcd_registration *reg, etcd_op *op))
-{
-    if (etcd__gate_enter(&reg->gate)) {
-        reg->op = NULL;
-        step(reg, op);
-        etcd_op_free(op);
-        etcd__gate_leave(&reg->gate);
-    }
-    reg_unref(reg);
-}
-
-static bool step_started(struct etcd_registration *reg, etcd_status st)
-{
-    if (st == ETCD_OK)
-        etcd__gate_ref(&reg->gate); /* in time: the callback waits at the gate */
-    return st == ETCD_OK;
-}
-
-static void after_pause(struct etcd_registration *reg, etcd_op *op)
-{
-    etcd_error err;
-
-    if (etcd_op_status(op, &err) == ETCD_E_CLOSED)
-        tell(reg, ETCD_REGISTRATION_ENDED, &err);
-    else
-        start_round(reg);
-}
-
-static void on_paused(etcd_op *op, void *user_data)
-{
-    run_step(user_data, op, after_pause);
-}
-
-static void start_pause(struct etcd_registration *reg)
-{
-    etcd_error err;
-    etcd_status st;
-
-    reg->pause_ms = reg->pause_ms == 0 ? PAUSE_FIRST_MS : reg->pause_ms * 2;
-    if (reg->pause_ms > PAUSE_MAX_MS)
-        reg->pause_ms = PAUSE_MAX_MS;
-    st = etcd_client_delay_async(reg->client, reg->pause_ms, on_paused, reg, &reg->op, &err);
-    if (!step_started(reg, st))
-        tell(reg, ETCD_REGISTRATION_ENDED, &err);
-}
-
-static void round_failed(struct etcd_registration *reg, const etcd_error *err)
-{
-    if (err->status == ETCD_E_CLOSED) {
-        tell(reg, ETCD_REGISTRATION_ENDED, err);
-        return;
-    }
-    tell(reg, ETCD_REGISTRATION_LOST, err);
-    if (!etcd__gate_is_shut(&reg->gate))
-        start_pause(reg);
-}
-
-static void drop_session(struct etcd_registration *reg)
-{
-    struct etcd__session *session = reg->session;
-
-    reg->session = NULL;
-    etcd__session_abandon(session, 0);
-}
-
-/* Runs inside the gate, of a registration that stood until now. */
-static void lost(struct etcd_registration *reg, etcd_status status, const etcd_error *err)
-{
-    show(reg, NULL);
-    reg->stale_lease_id = etcd__session_lease_id(reg->session);
-    etcd__session_close(reg->session);
-    reg->session = NULL;
-    reg->pause_ms = 0;
-    if (status == ETCD_E_CLOSED) {
-        tell(reg, ETCD_REGISTRATION_ENDED, err);
-        return;
-    }
-    tell(reg, ETCD_REGISTRATION_LOST, err);
-    if (!etcd__gate_is_shut(&reg->gate))
-        start_round(reg);
-}
-
-static void on_lost(void *user, etcd_status status, const etcd_error *err)
-{
-    struct etcd_registration *reg = user;
-
-    etcd__gate_ref(&reg->gate);
-    if (etcd__gate_enter(&reg->gate)) {
-        lost(reg, status, err);
-        etcd__gate_leave(&reg->gate);
-    }
-    reg_unref(reg);
-}
-
-/* From here on the registration stands, unless the lease was lost already. Inside the gate. */
-static etcd_status stand(struct etcd_registration *reg, etcd_error *err)
-{
-    etcd_status st = etcd__session_arm(reg->session, on_lost, reg, err);
-
-    if (st != ETCD_OK)
-        return st;
-    reg->stale_lease_id = 0; /* the entry has moved to the new lease */
-    reg->pause_ms = 0;
-    show(reg, reg->session);
-    return ETCD_OK;
-}
-
-static void after_put(struct etcd_registration *reg, etcd_op *op)
-{
-    etcd_error err;
-    etcd_status st = etcd_op_status(op, &err);
-
-    if (st == ETCD_OK)
-        st = stand(reg, &err);
-    if (st == ETCD_OK) {
-        tell(reg, ETCD_REGISTRATION_RESTORED, NULL);
-        return;
-    }
-    drop_session(reg);
-    round_failed(reg, &err);
-}
-
-static void on_put(etcd_op *op, void *user_data)
-{
-    run_step(user_data, op, after_put);
-}
-
-static void after_grant(struct etcd_registration *reg, etcd_op *op)
-{
-    etcd_lease lease;
-    etcd_error err;
-    etcd_status st = etcd_lease_grant_take(op, &lease, &err);
-
-    if (st == ETCD_OK)
-        st = etcd__session_start(reg->client, lease, reg->sent_ms, &reg->session, &err);
-    if (st != ETCD_OK) {
-        round_failed(reg, &err);
-        return;
-    }
-    st = etcd_put_async(reg->client, etcd_cstr(reg->key), value_of(reg),
-                        ETCD_PUT_OPTS(.lease_id = lease.id, .timeout_ms = STEP_TIMEOUT_MS), on_put, reg,
-                        &reg->op, &err);
-    if (!step_started(reg, st)) {
-        drop_session(reg);
-        round_failed(reg, &err);
-    }
-}
-
-static void on_granted(etcd_op *op, void *user_data)
-{
-    run_step(user_data, op, after_grant);
-}
-
-static void start_round(struct etcd_registration *reg)
-{
-    etcd_error err;
-    etcd_status st;
-
-    reg->sent_ms = etcd__clock_ms();
-    st = etcd_lease_grant_async(reg->client, reg->ttl_s, ETCD_LEASE_OPTS(.timeout_ms = STEP_TIMEOUT_MS),
-                                on_granted, reg, &reg->op, &err);
-    if (!step_started(reg, st))
-        round_failed(reg, &err);
-}
 
 /* ---- the first round ------------------------------------------------------------------------------- */
 
@@ -320,7 +28,7 @@ static etcd_status put_entry(struct etcd_registration *reg, struct etcd__limit *
         st = etcd__limit_try(limit, &left, err);
         if (st != ETCD_OK)
             return st;
-        st = etcd_put(reg->client, etcd_cstr(reg->key), value_of(reg),
+        st = etcd_put(reg->client, etcd_cstr(reg->key), etcd_cstr(reg->shared.value),
                       ETCD_PUT_OPTS(.lease_id = lease_id, .timeout_ms = left), NULL, err);
     } while (st != ETCD_OK && etcd__limit_repeat(limit, err));
     return st;
@@ -338,7 +46,7 @@ static etcd_status first_round(struct etcd_registration *reg, struct etcd__limit
     if (st != ETCD_OK)
         return st;
     etcd__gate_enter(&reg->gate); /* a loss that comes now waits until the caller has the handle */
-    st = stand(reg, err);
+    st = etcd__registration_stand(reg, err);
     if (st == ETCD_OK)
         *ret_registration = reg;
     etcd__gate_leave(&reg->gate);
@@ -398,7 +106,7 @@ etcd_status etcd_register(etcd_client *client, const char *service, const char *
         st = make_key(service, instance, &own, &key, reterr);
     if (st != ETCD_OK)
         return st;
-    reg = reg_new(client, key, address, &own);
+    reg = etcd__registration_new(client, key, address, &own);
     if (reg == NULL)
         return etcd__fail_memory(reterr);
     st = first_round(reg, &limit, ret_registration, &err);
@@ -406,7 +114,131 @@ etcd_status etcd_register(etcd_client *client, const char *service, const char *
         etcd__error_prefix(&err, "register \"%s\"", reg->key);
         etcd__error_copy(reterr, &err);
         etcd__session_abandon(reg->session, GRACE_MS);
-        reg_unref(reg);
+        etcd__registration_unref(reg);
+    }
+    return st;
+}
+
+/* ---- another address ------------------------------------------------------------------------------- */
+
+/* Only the address; what is at the server is another matter. BUSY while somebody else is at it. */
+static etcd_status swap_address(struct etcd_registration *reg, char *address, int64_t *ret_lease_id,
+                                etcd_error *err)
+{
+    char *before = address;
+    bool busy;
+
+    pthread_mutex_lock(&reg->shared.mutex);
+    busy = reg->shared.updating;
+    if (!busy) {
+        before = reg->shared.value;
+        reg->shared.value = address;
+        reg->shared.version++;
+        reg->shared.updating = true;
+    }
+    *ret_lease_id = reg->shared.session == NULL ? 0 : etcd__session_lease_id(reg->shared.session);
+    pthread_mutex_unlock(&reg->shared.mutex);
+    etcd__free(before);
+    return busy ? etcd__fail(err, ETCD_E_BUSY, "another update is under way") : ETCD_OK;
+}
+
+/* A transaction of this kind may be repeated: it does the same again, or nothing. */
+static etcd_status put_if(struct etcd_registration *reg, const etcd_txn *txn, struct etcd__limit *limit,
+                          bool *ret_done, etcd_error *err)
+{
+    etcd_txn_result *result = NULL;
+    etcd_status st;
+    int64_t left;
+
+    do {
+        st = etcd__limit_try(limit, &left, err);
+        if (st != ETCD_OK)
+            return st;
+        st = etcd_txn_commit(reg->client, txn, ETCD_TXN_OPTS(.timeout_ms = left), &result, err);
+    } while (st != ETCD_OK && etcd__limit_repeat(limit, err));
+    if (st == ETCD_OK)
+        *ret_done = etcd_txn_result_succeeded(result);
+    etcd_txn_result_free(result);
+    return st;
+}
+
+/*
+ * Puts the address unless the entry has moved to another lease, as it does when it is registered again: a
+ * write that comes late must not bring it back under the old one.
+ */
+static etcd_status put_under(struct etcd_registration *reg, const char *address, int64_t lease_id,
+                             struct etcd__limit *limit, bool *ret_done, etcd_error *err)
+{
+    static const etcd_cmp_target targets[] = {ETCD_CMP_LEASE, ETCD_CMP_VERSION};
+    const int64_t operands[] = {lease_id, 0}; /* it is there, or somebody has deleted it */
+    etcd_status st = ETCD_OK;
+
+    *ret_done = false;
+    for (size_t i = 0; i < 2 && st == ETCD_OK && !*ret_done; i++) {
+        etcd_txn *txn = etcd_txn_new();
+
+        etcd_txn_if(txn, etcd_cstr(reg->key), targets[i], ETCD_CMP_EQUAL, operands[i]);
+        etcd_txn_put(txn, ETCD_TXN_THEN, etcd_cstr(reg->key), etcd_cstr(address),
+                     ETCD_PUT_OPTS(.lease_id = lease_id));
+        st = put_if(reg, txn, limit, ret_done, err);
+        etcd_txn_free(txn);
+    }
+    return st;
+}
+
+static etcd_status put_address(struct etcd_registration *reg, const char *address, int64_t lease_id,
+                               struct etcd__limit *limit, etcd_error *err)
+{
+    bool done = false;
+    etcd_status st;
+    int64_t now_id;
+
+    if (lease_id == 0)
+        return etcd__fail(err, ETCD_E_LEASE_LOST,
+                          "it is not registered now; it comes back with this address");
+    st = put_under(reg, address, lease_id, limit, &done, err);
+    if (done || (st != ETCD_OK && st != ETCD_E_LEASE_NOT_FOUND))
+        return st;
+    now_id = etcd_registration_lease_id(reg);
+    if (now_id != 0 && now_id != lease_id)
+        return ETCD_OK; /* registered again meanwhile, with this address */
+    return etcd__fail(err, ETCD_E_LEASE_LOST, "its lease was lost; it comes back with this address");
+}
+
+static void end_update(struct etcd_registration *reg)
+{
+    pthread_mutex_lock(&reg->shared.mutex);
+    reg->shared.updating = false;
+    pthread_mutex_unlock(&reg->shared.mutex);
+}
+
+etcd_status etcd_registration_update(etcd_registration *registration, const char *address, int64_t timeout_ms,
+                                     etcd_error *reterr)
+{
+    struct etcd_registration *reg = registration;
+    struct etcd__limit limit;
+    int64_t lease_id = 0;
+    etcd_error err;
+    etcd_status st;
+    char *copy;
+
+    if (reg == NULL || address == NULL)
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "%s is NULL",
+                          reg == NULL ? "registration" : "address");
+    st = etcd__limit_start(&limit, reg->client, timeout_ms, reterr);
+    if (st != ETCD_OK)
+        return st;
+    copy = etcd__strdup(address);
+    if (copy == NULL)
+        return etcd__fail_memory(reterr);
+    st = swap_address(reg, copy, &lease_id, &err);
+    if (st == ETCD_OK) {
+        st = put_address(reg, address, lease_id, &limit, &err);
+        end_update(reg);
+    }
+    if (st != ETCD_OK) {
+        etcd__error_prefix(&err, "update of \"%s\"", reg->key);
+        etcd__error_copy(reterr, &err);
     }
     return st;
 }
@@ -467,7 +299,7 @@ static etcd_status take_away(struct etcd_registration *reg, int64_t timeout_ms, 
     etcd_status st;
 
     reg->session = NULL;
-    show(reg, NULL);
+    etcd__registration_show(reg, NULL);
     st = etcd__limit_start(&limit, reg->client, timeout_ms, err);
     if (st != ETCD_OK) {
         etcd__session_abandon(session, 0);
@@ -496,6 +328,6 @@ etcd_status etcd_registration_close(etcd_registration *registration, int64_t tim
         etcd__error_prefix(&err, "close registration of \"%s\"", reg->key);
         etcd__error_copy(reterr, &err);
     }
-    reg_unref(reg);
+    etcd__registration_unref(reg);
     return st;
 }

@@ -76,24 +76,31 @@ static void leave(etcd_registration *reg)
 }
 
 /* "1=a 2=b": the instances found, with their addresses. */
-static void finds(struct real *real, const char *service, const char *expected)
+static void find(struct real *real, const char *service, char *text, size_t size)
 {
     etcd_services *services = NULL;
-    char text[512] = "";
     etcd_error err;
     size_t used = 0;
 
+    text[0] = '\0';
     assert_false(real_failed(etcd_discover(real->client, service, NULL, &services, &err), &err));
     assert_true(etcd_services_revision(services) > 0);
     for (size_t i = 0; i < etcd_services_count(services); i++) {
         const etcd_service *s = etcd_services_at(services, i);
 
-        used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%.*s=%.*s", i == 0 ? "" : " ",
+        used += (size_t)snprintf(text + used, size - used, "%s%.*s=%.*s", i == 0 ? "" : " ",
                                  (int)s->instance.len, (const char *)s->instance.data, (int)s->address.len,
                                  (const char *)s->address.data);
     }
     assert_null(etcd_services_at(services, etcd_services_count(services)));
     etcd_services_free(services);
+}
+
+static void finds(struct real *real, const char *service, const char *expected)
+{
+    char text[512];
+
+    find(real, service, text, sizeof(text));
     assert_string_equal(text, expected);
 }
 
@@ -335,6 +342,105 @@ static void ends_with_the_client(void **state)
     real_close(&other);
 }
 
+/* ---- another address, and no way back --------------------------------------------------------------- */
+
+static etcd_status update(etcd_registration *reg, const char *address)
+{
+    etcd_error err;
+    etcd_status st = etcd_registration_update(reg, address, 0, &err);
+
+    if (st != ETCD_OK)
+        assert_non_null(strstr(err.message, "/services/web/1"));
+    return st;
+}
+
+static void the_address_can_change(void **state)
+{
+    struct real real = open_real(), other = open_real();
+    struct news news = {.lost = 0};
+    etcd_registration *reg = enter(&real, "web", "1", 2, &news);
+    int64_t lease_id = etcd_registration_lease_id(reg);
+
+    (void)state;
+    assert_int_equal(update(reg, "b"), ETCD_OK);
+    finds(&other, "web", "1=b");
+    assert_int_equal(etcd_registration_lease_id(reg), lease_id);
+    clear(&other); /* an entry that somebody has deleted is put again */
+    assert_int_equal(update(reg, "c"), ETCD_OK);
+    finds(&other, "web", "1=c");
+    /* The newest address comes back with the entry, also one that was given while it was away. */
+    assert_int_equal(etcd_lease_revoke(other.client, lease_id, NULL, NULL), ETCD_OK);
+    assert_int_equal(update(reg, "d"), ETCD_E_LEASE_LOST);
+    assert_true(real_wait(&real, is_restored, &news, 5000));
+    finds(&other, "web", "1=d");
+    assert_int_equal(etcd_registration_update(reg, NULL, 0, NULL), ETCD_E_INVALID_ARGUMENT);
+    assert_int_equal(etcd_registration_update(NULL, "x", 0, NULL), ETCD_E_INVALID_ARGUMENT);
+    assert_int_equal(etcd_registration_update(reg, "x", -1, NULL), ETCD_E_INVALID_ARGUMENT);
+    finds(&other, "web", "1=d");
+    leave(reg);
+    real_close(&real);
+    real_close(&other);
+}
+
+/* Whatever comes between, what is found at last is what was given last. */
+static void addresses_race_with_loss(void **state)
+{
+    struct real real = open_real(), other = open_real();
+    struct news news = {.lost = 0};
+    etcd_registration *reg = enter(&real, "web", "1", 1, &news);
+    int64_t deadline = test_deadline_ms(10000);
+    char address[16], wanted[20], text[64] = "";
+
+    (void)state;
+    for (int i = 0; i < 60; i++) {
+        etcd_status st;
+
+        if (i % 20 == 5)
+            (void)!etcd_lease_revoke(other.client, etcd_registration_lease_id(reg), NULL, NULL);
+        snprintf(address, sizeof(address), "a%d", i);
+        st = update(reg, address);
+        assert_true(st == ETCD_OK || st == ETCD_E_LEASE_LOST);
+        snprintf(wanted, sizeof(wanted), "1=%s", address);
+        if (st == ETCD_OK)
+            finds(&other, "web", wanted);
+        real_idle(&real, i % 7 * 10);
+    }
+    while (strcmp(text, wanted) != 0 && test_poll_again(deadline)) {
+        real_idle(&real, 10);
+        find(&other, "web", text, sizeof(text));
+    }
+    assert_string_equal(text, wanted);
+    leave(reg);
+    assert_int_equal(real_keys(&other, "/services/"), 0);
+    real_close(&real);
+    real_close(&other);
+}
+
+static void need_not_come_back(void **state)
+{
+    struct real real = open_real();
+    struct news news = {.lost = 0};
+    etcd_registration *reg = NULL;
+
+    (void)state;
+    assert_int_equal(etcd_register(real.client, "web", "1", "x",
+                                   ETCD_REGISTER_OPTS(.ttl_s = 2, .no_restore = true, .on_event = on_event,
+                                                      .user_data = &news),
+                                   &reg, NULL),
+                     ETCD_OK);
+    assert_int_equal(etcd_lease_revoke(real.client, etcd_registration_lease_id(reg), NULL, NULL), ETCD_OK);
+    assert_true(real_wait(&real, is_ended, &news, 5000));
+    assert_int_equal(news.status, ETCD_E_LEASE_LOST);
+    real_idle(&real, 500);
+    assert_int_equal(atomic_load(&news.lost) + atomic_load(&news.restored), 0);
+    assert_int_equal(atomic_load(&news.ended), 1);
+    assert_false(etcd_registration_alive(reg));
+    assert_int_equal(update(reg, "y"), ETCD_E_LEASE_LOST);
+    finds(&real, "web", "");
+    leave(reg);
+    real_close(&real);
+}
+
 /* The callback may close what it is told about. */
 static void close_inside(etcd_registration *registration, etcd_registration_event event,
                          const etcd_error *err, void *user_data)
@@ -415,6 +521,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(stays_registered),
         cmocka_unit_test(comes_back_after_a_revocation),
         cmocka_unit_test(comes_back_after_a_restart),
+        cmocka_unit_test(the_address_can_change),
+        cmocka_unit_test(addresses_race_with_loss),
+        cmocka_unit_test(need_not_come_back),
         cmocka_unit_test(closes_while_the_server_is_away),
         cmocka_unit_test(ends_with_the_client),
         cmocka_unit_test(can_be_closed_from_its_callback),

@@ -104,6 +104,57 @@ static etcd_status lead(struct real *real, etcd_error *err)
     return st != ETCD_OK ? st : resigned;
 }
 
+struct arrivals {
+    size_t count;
+    etcd_status ended;
+};
+
+static void on_arrival(etcd_discovery *discovery, const etcd_services *services,
+                       const etcd_service_change *changes, size_t count, const etcd_error *err,
+                       void *user_data)
+{
+    struct arrivals *arrivals = user_data;
+
+    (void)discovery;
+    (void)changes;
+    if (services == NULL)
+        arrivals->ended = err->status;
+    else
+        arrivals->count += count;
+}
+
+static bool somebody_arrived(void *arg)
+{
+    const struct arrivals *arrivals = arg;
+
+    return arrivals->count > 0 || arrivals->ended != ETCD_OK;
+}
+
+static etcd_status enter_and_follow(struct real *real, etcd_error *err)
+{
+    struct arrivals arrivals = {.ended = ETCD_OK};
+    etcd_registration *reg = NULL;
+    etcd_discovery *discovery = NULL;
+    etcd_status st, closed;
+
+    st = etcd_discovery_open(
+        real->client, "memory",
+        ETCD_DISCOVERY_OPTS(.timeout_ms = 3000, .on_change = on_arrival, .user_data = &arrivals), &discovery,
+        err);
+    if (st == ETCD_OK)
+        st = etcd_register(real->client, "memory", "1", "x",
+                           ETCD_REGISTER_OPTS(.ttl_s = 5, .timeout_ms = 3000), &reg, err);
+    if (st == ETCD_OK)
+        st = etcd_registration_update(reg, "y", 3000, err);
+    if (st == ETCD_OK) {
+        assert_true(real_wait(real, somebody_arrived, &arrivals, 5000));
+        st = arrivals.ended;
+    }
+    closed = etcd_registration_close(reg, 3000, err);
+    etcd_discovery_close(discovery);
+    return st != ETCD_OK ? st : closed;
+}
+
 struct change {
     int64_t revision;
     etcd_status ended;
@@ -216,6 +267,12 @@ static void registrations(void **state)
     run(enter_and_discover);
 }
 
+static void discoveries(void **state)
+{
+    (void)state;
+    run(enter_and_follow);
+}
+
 static void views(void **state)
 {
     (void)state;
@@ -239,10 +296,8 @@ static int stop_server(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(locks),
-        cmocka_unit_test(elections),
-        cmocka_unit_test(registrations),
-        cmocka_unit_test(views),
+        cmocka_unit_test(locks),       cmocka_unit_test(elections), cmocka_unit_test(registrations),
+        cmocka_unit_test(discoveries), cmocka_unit_test(views),
     };
 
     return cmocka_run_group_tests(tests, start_server, stop_server);
