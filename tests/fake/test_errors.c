@@ -105,6 +105,8 @@ static const struct known {
     {UNAVAILABLE, "etcdserver: request timed out, waiting for the applied index took too long",
      ETCD_E_UNAVAILABLE, MAYBE},
     {UNAVAILABLE, "etcdserver: unhealthy cluster", ETCD_E_UNAVAILABLE, PASSING},
+    {CANCELLED, "etcdserver: request canceled", ETCD_E_UNAVAILABLE, MAYBE},
+    {UNKNOWN, "etcdserver: watch canceled", ETCD_E_UNAVAILABLE, MAYBE},
     {DATA_LOSS, "etcdserver: corrupt cluster", ETCD_E_CORRUPT, FINAL},
     {CANCELLED, "etcdserver: request canceled", ETCD_E_UNAVAILABLE, MAYBE},
     {CANCELLED, "etcdserver: watch canceled", ETCD_E_UNAVAILABLE, MAYBE},

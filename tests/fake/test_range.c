@@ -412,6 +412,28 @@ static void test_flow_control_holds_the_server(void **state)
     etcd_client_free(client);
 }
 
+/* Nothing waits at the server for a reader that has gone. */
+static void test_one_that_is_left_is_reset(void **state)
+{
+    struct fake_etcd *fake = *state;
+    etcd_client *client = open_filled(fake, PAIRS, 64 << 10, NULL);
+    etcd_range *range = open_range(client, ETCD_RANGE_OPTS(.prefix = true, .page_size = 10));
+    size_t resets = fake_etcd_resets(fake);
+    int64_t until_ms = test_deadline_ms(5000);
+    etcd_error err;
+
+    fake_etcd_stream_ranges(fake, 1);
+    (void)read_page(range, read_page(range, 0));
+    etcd_range_close(range);
+    while (fake_etcd_resets(fake) == resets) {
+        assert_true(test_poll_again(until_ms));
+        test_pump(client, 1);
+    }
+    assert_status(fake_put(client, 5000, &err), ETCD_OK, &err);
+    assert_int_equal(fake_etcd_connections(fake), 1);
+    etcd_client_free(client);
+}
+
 /* ---- steps ----------------------------------------------------------------------------------------- */
 
 static void count_it(etcd_op *op, void *user_data)
@@ -550,6 +572,7 @@ int main(void)
         TEST(test_a_connection_that_breaks_under_a_stream),
         TEST(test_a_stream_that_goes_silent),
         TEST(test_flow_control_holds_the_server),
+        TEST(test_one_that_is_left_is_reset),
         TEST(test_steps_are_operations),
         TEST(test_closing_ends_a_step),
         TEST(test_bad_input_is_not_sent),
