@@ -480,6 +480,7 @@ static void on_login(struct etcd__auth_waiter *waiter, etcd_status status, const
 static void proceed(struct etcd__rpc *rpc)
 {
     if (!etcd__auth_ready(&rpc->client->auth)) {
+        etcd__timer_disarm(reactor_of(rpc), &rpc->step); /* the login says when it goes on */
         etcd__auth_wait(&rpc->client->auth, &rpc->login);
         return;
     }

@@ -171,6 +171,42 @@ static void test_a_night(void **state)
     close_world(&world);
 }
 
+static void wait_ms(struct world *world, int64_t ms)
+{
+    for (int64_t until_ms = fake_now(world->env) + ms; fake_now(world->env) < until_ms;)
+        assert_status(etcd_loop_wait(world->loop, until_ms - fake_now(world->env), &world->err), ETCD_OK,
+                      &world->err);
+}
+
+/* Reads whose token is refused wait for the login alone, not for the time to ask another member as well. */
+static void test_a_slow_second_login(void **state)
+{
+    struct world world;
+    etcd_op *ops[3];
+
+    (void)state;
+    open_world(&world, ETCD_CLIENT_OPTS(.username = "u", .password = ETCD_SECRET_TEXT("p")));
+    fake_etcd_set_auth(world.fake, "u", "p");
+    assert_status(fake_get(world.client, 0, &world.err), ETCD_OK, &world.err);
+    fake_etcd_expire_tokens(world.fake);
+    fake_etcd_next(world.fake, "Authenticate", &(struct fake_step){.delay_ms = 2500});
+    for (size_t i = 0; i < 3; i++) {
+        assert_status(etcd_get_async(world.client, etcd_cstr("k"), NULL, NULL, NULL, &ops[i], &world.err),
+                      ETCD_OK, &world.err);
+        wait_ms(&world, 100);
+    }
+    wait_ms(&world, 750); /* the first could ask elsewhere now, the others not yet */
+    etcd_op_cancel(ops[2]);
+    for (size_t i = 0; i < 3; i++) {
+        assert_status(etcd_op_wait(ops[i], ETCD_TIMEOUT_NONE, &world.err), ETCD_OK, &world.err);
+        assert_status(etcd_op_status(ops[i], &world.err), i == 2 ? ETCD_E_CANCELLED : ETCD_OK, &world.err);
+        etcd_op_free(ops[i]);
+    }
+    assert_int_equal(fake_etcd_calls(world.fake, "Authenticate"), 2);
+    assert_int_equal(fake_etcd_done(world.fake, "Range"), 3);
+    close_world(&world);
+}
+
 static void test_operations(void **state)
 {
     struct world world;
@@ -250,6 +286,7 @@ int main(void)
         cmocka_unit_test(test_an_unknown_name),
         cmocka_unit_test(test_pauses_grow),
         cmocka_unit_test(test_a_night),
+        cmocka_unit_test(test_a_slow_second_login),
         cmocka_unit_test(test_operations),
         cmocka_unit_test(test_sync_every_minute),
         cmocka_unit_test(test_runs_are_repeatable),
