@@ -5,7 +5,6 @@
 #include "base/error.h"
 
 #include <inttypes.h>
-#include <time.h>
 
 enum {
     TRY_FIRST_MS = 2000,
@@ -13,7 +12,7 @@ enum {
     PAUSE_MAX_MS = 320,
 };
 
-etcd_status etcd__limit_start(struct etcd__limit *limit, const etcd_client *client, int64_t timeout_ms,
+etcd_status etcd__limit_start(struct etcd__limit *limit, etcd_client *client, int64_t timeout_ms,
                               etcd_error *reterr)
 {
     int64_t now = etcd__clock_ms();
@@ -22,6 +21,7 @@ etcd_status etcd__limit_start(struct etcd__limit *limit, const etcd_client *clie
         return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "timeout_ms is negative: %" PRId64, timeout_ms);
     if (timeout_ms == 0)
         timeout_ms = etcd_client_timeout_ms(client);
+    limit->client = client;
     limit->end_ms = timeout_ms < INT64_MAX - now ? now + timeout_ms : INT64_MAX;
     limit->try_ms = TRY_FIRST_MS;
     limit->pause_ms = 0;
@@ -63,10 +63,20 @@ static bool worth_repeating(const etcd_error *err)
     return (err->flags & (ETCD_ERROR_RETRYABLE | ETCD_ERROR_MAYBE_APPLIED)) != 0;
 }
 
+/* False: the client was closed. */
+static bool pause_for(etcd_client *client, int64_t ms)
+{
+    etcd_op *op = NULL;
+    bool passed;
+
+    passed = etcd_client_delay_async(client, ms, NULL, NULL, &op, NULL) == ETCD_OK &&
+             etcd_op_wait(op, ETCD_TIMEOUT_NONE, NULL) == ETCD_OK && etcd_op_status(op, NULL) == ETCD_OK;
+    etcd_op_free(op);
+    return passed;
+}
+
 bool etcd__limit_repeat(struct etcd__limit *limit, const etcd_error *err)
 {
-    struct timespec pause;
-
     if (!worth_repeating(err))
         return false;
     limit->pause_ms = limit->pause_ms == 0 ? PAUSE_FIRST_MS : limit->pause_ms * 2;
@@ -74,8 +84,8 @@ bool etcd__limit_repeat(struct etcd__limit *limit, const etcd_error *err)
         limit->pause_ms = PAUSE_MAX_MS;
     if (left_ms(limit) <= limit->pause_ms)
         return false;
-    pause = (struct timespec){.tv_nsec = (long)limit->pause_ms * 1000000};
-    nanosleep(&pause, NULL);
+    if (!pause_for(limit->client, limit->pause_ms))
+        return false;
     if (limit->try_ms < INT64_MAX / 2)
         limit->try_ms *= 2;
     return true;

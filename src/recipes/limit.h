@@ -10,6 +10,7 @@
 #include "etcdc/client.h"
 
 struct etcd__limit {
+    etcd_client *client;
     int64_t end_ms;   /* INT64_MAX: there is none */
     int64_t try_ms;   /* for the next try of a call that may be repeated */
     int64_t pause_ms; /* before the next repetition; 0: none was made yet */
@@ -18,7 +19,7 @@ struct etcd__limit {
 /*
  * Starts a limit as public functions take it: 0 means the client's default. INVALID_ARGUMENT when negative.
  */
-etcd_status etcd__limit_start(struct etcd__limit *limit, const etcd_client *client, int64_t timeout_ms,
+etcd_status etcd__limit_start(struct etcd__limit *limit, etcd_client *client, int64_t timeout_ms,
                               etcd_error *reterr);
 /*
  * What is left, as a timeout_ms for the next call: never 0, which would mean the default. DEADLINE when
@@ -34,7 +35,8 @@ etcd_status etcd__limit_try(const struct etcd__limit *limit, int64_t *ret_timeou
 
 /*
  * For calls that do no harm when they are carried out twice: whether to make this one, which ended with
- * `err`, again. Waits a little first, longer each time. False when the failure is final or the time is up.
+ * `err`, again. Waits a little first, longer each time, and drives the client's loop meanwhile where the
+ * caller has to. False when the failure is final or the time is up.
  */
 bool etcd__limit_repeat(struct etcd__limit *limit, const etcd_error *err);
 

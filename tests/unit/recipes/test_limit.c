@@ -4,11 +4,26 @@
 #include "base/mem.h"
 #include "support/test.h"
 
+static etcd_client *client;
+
+static int set_up(void **state)
+{
+    (void)state;
+    return etcd_client_open(NULL, &client, NULL) == ETCD_OK ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    etcd_client_free(client);
+    return 0;
+}
+
 static struct etcd__limit limit_of(int64_t timeout_ms)
 {
     struct etcd__limit limit;
 
-    assert_int_equal(etcd__limit_start(&limit, NULL, timeout_ms, NULL), ETCD_OK);
+    assert_int_equal(etcd__limit_start(&limit, client, timeout_ms, NULL), ETCD_OK);
     return limit;
 }
 
@@ -30,7 +45,7 @@ static void what_is_left(void **state)
     assert_true(left == ETCD_TIMEOUT_NONE);
     limit.end_ms = 1; /* long ago */
     assert_int_equal(etcd__limit_left(&limit, &left, &err), ETCD_E_DEADLINE);
-    assert_int_equal(etcd__limit_start(&limit, NULL, -1, &err), ETCD_E_INVALID_ARGUMENT);
+    assert_int_equal(etcd__limit_start(&limit, client, -1, &err), ETCD_E_INVALID_ARGUMENT);
     assert_non_null(strstr(err.message, "-1"));
 }
 
@@ -83,14 +98,38 @@ static void nothing_is_repeated_when_the_time_is_up(void **state)
     assert_false(etcd__limit_repeat(&limit, &err)); /* there is no time for a pause and a try */
 }
 
+/* Pauses are times on the client's loop: under caller drive it is driven meanwhile, and leases are renewed.
+ */
+static void pauses_drive_the_loop(void **state)
+{
+    etcd_error err = failure(ETCD_E_UNAVAILABLE, ETCD_ERROR_RETRYABLE);
+    etcd_client *driven = NULL;
+    etcd_loop *loop = NULL;
+    struct etcd__limit limit;
+    etcd_op *op = NULL;
+
+    (void)state;
+    assert_int_equal(etcd_loop_new(ETCD_LOOP_OPTS(.drive = ETCD_DRIVE_CALLER), &loop, NULL), ETCD_OK);
+    assert_int_equal(etcd_client_open(ETCD_CLIENT_OPTS(.loop = loop), &driven, NULL), ETCD_OK);
+    assert_int_equal(etcd_client_delay_async(driven, 1, NULL, NULL, &op, NULL), ETCD_OK);
+    assert_int_equal(etcd__limit_start(&limit, driven, 60000, NULL), ETCD_OK);
+    assert_true(etcd__limit_repeat(&limit, &err));
+    assert_true(etcd_op_done(op));
+    etcd_op_free(op);
+    assert_int_equal(etcd_client_close(driven, NULL), ETCD_OK);
+    assert_false(
+        etcd__limit_repeat(&limit, &err)); /* nor is anything repeated that could not be paused for */
+    etcd_client_free(driven);
+    etcd_loop_free(loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_left),
-        cmocka_unit_test(tries_get_longer),
-        cmocka_unit_test(what_is_repeated),
-        cmocka_unit_test(nothing_is_repeated_when_the_time_is_up),
+        cmocka_unit_test(what_is_left),          cmocka_unit_test(tries_get_longer),
+        cmocka_unit_test(what_is_repeated),      cmocka_unit_test(nothing_is_repeated_when_the_time_is_up),
+        cmocka_unit_test(pauses_drive_the_loop),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, set_up, tear_down);
 }
