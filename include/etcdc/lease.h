@@ -179,11 +179,16 @@ typedef struct etcd_keepalive_opts {
     size_t size;               /**< sizeof this struct; set by ETCD_KEEPALIVE_OPTS. */
     etcd_keepalive_fn *on_end; /**< NULL: ask etcd_keepalive_remaining_ms(). */
     void *user_data;
+    /**
+     * How long ago the grant was asked for: so much of `lease.ttl_s` may be over already. Milliseconds; 0:
+     * just now.
+     */
+    int64_t elapsed_ms;
 } etcd_keepalive_opts;
 
 /* clang-format off */
 /** Initialises the struct with its defaults, in C and C++. */
-#define ETCD_KEEPALIVE_OPTS_INIT {sizeof(etcd_keepalive_opts), NULL, NULL}
+#define ETCD_KEEPALIVE_OPTS_INIT {sizeof(etcd_keepalive_opts), NULL, NULL, 0}
 /* clang-format on */
 #ifndef __cplusplus
 /** Options in place: `ETCD_KEEPALIVE_OPTS(.on_end = lost)`. */
@@ -198,7 +203,7 @@ typedef struct etcd_keepalive_opts {
  *
  * Under caller drive a lease that is not pumped expires.
  *
- * @param lease  As granted. `ttl_s` is taken as what is left from now on.
+ * @param lease  As granted. `ttl_s` less opts->elapsed_ms is taken as what is left from now on.
  * @param[out] ret_keepalive  etcd_keepalive_close().
  * @retval ETCD_OK, ETCD_E_INVALID_ARGUMENT, ETCD_E_CLOSED, ETCD_E_NO_MEMORY
  * @par Threads Any, also from callbacks.

@@ -328,6 +328,9 @@ etcd_status etcd_keepalive_start(etcd_client *client, etcd_lease lease, const et
 
     if (st == ETCD_OK)
         st = etcd__opts_import(&own, sizeof(own), opts, "keep-alive", reterr);
+    if (st == ETCD_OK && own.elapsed_ms < 0)
+        st = etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "keep-alive: elapsed_ms is %" PRId64,
+                        own.elapsed_ms);
     if (st != ETCD_OK)
         return st;
     keepalive = ETCD__NEW(struct etcd_keepalive);
@@ -341,7 +344,8 @@ etcd_status etcd_keepalive_start(etcd_client *client, etcd_lease lease, const et
     keepalive->callback.run = run_on_end;
     keepalive->client = client;
     atomic_init(&keepalive->closing, false);
-    atomic_init(&keepalive->expires_ms, etcd__lessor_now(&client->lessor) + keepalive->ttl_ms);
+    atomic_init(&keepalive->expires_ms, etcd__lessor_now(&client->lessor) + keepalive->ttl_ms -
+                                            min_ms(own.elapsed_ms, keepalive->ttl_ms));
     etcd__client_ref(client);
     *ret_keepalive = keepalive; /* before the engine knows of it: on_end may run any time after that */
     etcd__loop_post(client->loop, &keepalive->start);

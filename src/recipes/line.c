@@ -116,8 +116,11 @@ static etcd_status join(struct etcd__line *line, const etcd_txn *txn, struct etc
     etcd_op_free(op);
     if (st != ETCD_OK)
         return st;
-    if (may_go_again(limit, txn_st, &txn_err))
+    if (request->repeated || may_go_again(limit, txn_st, &txn_err)) {
+        etcd_txn_result_free(*ret_result);
+        *ret_result = NULL;
         return commit_again(line, txn, limit, ret_result, err);
+    }
     etcd__error_copy(err, txn_st == ETCD_OK ? NULL : &txn_err);
     return txn_st;
 }

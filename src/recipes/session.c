@@ -13,14 +13,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum {
-    /*
-     * How much later than the server we may count at first: it looks for expired leases twice a second,
-     * and a TTL has whole seconds only. The first renewal makes the count exact.
-     */
-    COUNT_ERROR_MS = 100,
-    GIVE_BACK_MAX_S = 3600,
-};
+enum { GIVE_BACK_MAX_S = 3600 };
 
 struct etcd__session {
     etcd_client *client;
@@ -113,21 +106,6 @@ static void on_end(etcd_keepalive *keepalive, etcd_status status, const etcd_err
     etcd__session_lose(user_data, status, err);
 }
 
-/*
- * The server counts the TTL from a moment between asking and its answer; we would count from now. What
- * may be missing is taken off.
- */
-static etcd_lease count_from(etcd_lease lease, int64_t sent_ms)
-{
-    int64_t late_ms = etcd__clock_ms() - sent_ms;
-
-    if (late_ms > COUNT_ERROR_MS)
-        lease.ttl_s -= (late_ms + 999) / 1000;
-    if (lease.ttl_s < 1)
-        lease.ttl_s = 1;
-    return lease;
-}
-
 static void session_free(struct etcd__session *session)
 {
     pthread_mutex_destroy(&session->shared.mutex);
@@ -160,9 +138,11 @@ etcd_status etcd__session_start(etcd_client *client, etcd_lease lease, int64_t s
         etcd__lease_give_back(client, lease, 0);
         return etcd__fail_memory(reterr);
     }
-    st = etcd_keepalive_start(client, count_from(lease, sent_ms),
-                              ETCD_KEEPALIVE_OPTS(.on_end = on_end, .user_data = session),
-                              &session->keepalive, reterr);
+    /* The server counts the TTL from a moment between asking and its answer. */
+    st = etcd_keepalive_start(
+        client, lease,
+        ETCD_KEEPALIVE_OPTS(.on_end = on_end, .user_data = session, .elapsed_ms = etcd__clock_ms() - sent_ms),
+        &session->keepalive, reterr);
     if (st != ETCD_OK) {
         etcd__lease_give_back(client, lease, 0);
         session_free(session);
@@ -216,11 +196,16 @@ static etcd_status await_lease(struct etcd__session_request *request, struct etc
     if (st == ETCD_OK)
         st = etcd_lease_grant_take(request->op, &request->lease, err);
     while (st != ETCD_OK && st != ETCD_E_EXISTS && etcd__limit_repeat(limit, err)) {
+        int64_t sent_ms = etcd__clock_ms();
+
+        request->repeated = true;
         st = etcd__limit_try(limit, &left, err);
         if (st == ETCD_OK)
             st = etcd_lease_grant(request->client, request->lease.ttl_s,
                                   ETCD_LEASE_OPTS(.timeout_ms = left, .id = id, .in_wait = true),
                                   &request->lease, err);
+        if (st == ETCD_OK)
+            request->sent_ms = sent_ms;
     }
     return st == ETCD_E_EXISTS ? ETCD_OK : st;
 }

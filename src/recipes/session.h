@@ -27,6 +27,7 @@ struct etcd__session_request {
     etcd_op *op;
     etcd_lease lease; /* as asked for */
     int64_t sent_ms;
+    bool repeated; /* the first grant may have expired: what was attached to it may be gone */
 };
 
 /* Asks for a lease. Follow with etcd__session_finish(). */

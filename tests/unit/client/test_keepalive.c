@@ -120,6 +120,45 @@ static void a_start_after_a_long_idle_time_counts_from_now(void **state)
 
 /* ---- loss ------------------------------------------------------------------------------------------ */
 
+static bool unanswered(struct h2_server_stream *stream, int64_t id)
+{
+    (void)stream;
+    (void)id;
+    return false;
+}
+
+/* What went by between asking for the lease and now is not believed to be left. */
+static void the_time_of_the_grant_is_taken_off(void **state)
+{
+    struct ends ends = {0};
+    etcd_keepalive *keepalive = NULL;
+    etcd_keepalive_opts opts = {
+        .size = sizeof(opts), .on_end = lease_world_on_end, .user_data = &ends, .elapsed_ms = 4321};
+    const etcd_lease lease = {.id = 1, .ttl_s = LEASE_WORLD_TTL_S};
+    etcd_error err;
+
+    (void)state;
+    assert_int_equal(etcd_keepalive_start(script.client, lease, &opts, &keepalive, NULL), ETCD_OK);
+    assert_int_equal(etcd_keepalive_remaining_ms(keepalive), LEASE_WORLD_TTL_S * 1000 - 4321);
+    lease_world_run(100);
+    assert_true(etcd_keepalive_remaining_ms(keepalive) > LEASE_WORLD_TTL_S * 1000 - 200); /* renewed */
+    etcd_keepalive_close(keepalive);
+
+    script.on_renewal = unanswered;
+    opts.elapsed_ms = LEASE_WORLD_TTL_S * 1000;
+    assert_int_equal(etcd_keepalive_start(script.client, lease, &opts, &keepalive, NULL), ETCD_OK);
+    assert_int_equal(etcd_keepalive_remaining_ms(keepalive), 0);
+    lease_world_run(100);
+    assert_int_equal(ends.count, 1);
+    assert_int_equal(ends.status, ETCD_E_LEASE_LOST);
+    etcd_keepalive_close(keepalive);
+
+    opts.elapsed_ms = -1;
+    assert_int_equal(etcd_keepalive_start(script.client, lease, &opts, &keepalive, &err),
+                     ETCD_E_INVALID_ARGUMENT);
+    assert_non_null(strstr(err.message, "elapsed_ms is -1"));
+}
+
 static void an_answer_without_ttl_is_the_end(void **state)
 {
     struct ends ends = {0};
@@ -284,6 +323,7 @@ int main(void)
         ON_ONE(enormous_ttls_do_not_overflow),
         ON_ONE(a_suspended_machine_has_lost_the_lease),
         ON_ONE(a_start_after_a_long_idle_time_counts_from_now),
+        ON_ONE(the_time_of_the_grant_is_taken_off),
         ON_ONE(an_answer_without_ttl_is_the_end),
         ON_ONE(silence_is_the_end_when_the_time_is_over),
         ON_ONE(nobody_there_is_the_end_too),
