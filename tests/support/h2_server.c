@@ -388,6 +388,11 @@ void h2_reply_reset(struct h2_server_stream *stream, uint32_t error)
 
 void h2_server_goaway(struct h2_server *server, int32_t last_id, uint32_t error, const char *debug)
 {
+    if (last_id == INT32_MAX) {
+        /* nghttp2 would ignore what comes after a GOAWAY of its own, whatever that says. */
+        nghttp2_submit_shutdown_notice(server->ng);
+        return;
+    }
     if (last_id < 0)
         last_id = nghttp2_session_get_last_proc_stream_id(server->ng);
     nghttp2_submit_goaway(server->ng, NGHTTP2_FLAG_NONE, last_id, error, (const uint8_t *)debug,
