@@ -11,6 +11,7 @@
  *   serve
  * - ETCD_E_AUTH, ETCD_E_DENIED, ETCD_E_NO_LEADER, ETCD_E_TOO_LARGE, ETCD_E_PRECONDITION, ETCD_E_UNSUPPORTED,
  *   ETCD_E_CORRUPT, ETCD_E_PROTOCOL: as their names say
+ * - ETCD_E_IO: the loop cannot wait for events, its descriptor was closed by the program say
  * - ETCD_E_BUSY: too many calls under way; nothing was sent
  * - ETCD_E_CANCELLED, ETCD_E_CLOSED, ETCD_E_NO_MEMORY
  * - ETCD_E_WOULD_DEADLOCK: a blocking form inside a callback

@@ -33,6 +33,7 @@ typedef void etcd_op_fn(etcd_op *op, void *user_data);
  * @retval ETCD_E_BUSY            Not done yet.
  * @retval ETCD_E_WOULD_DEADLOCK  Called from a callback of the same loop.
  * @retval ETCD_E_INVALID_ARGUMENT  `timeout_ms` is negative.
+ * @retval ETCD_E_IO              Caller drive: the loop cannot wait for events.
  * @par Threads Any (caller drive: the loop's thread).
  * @since 0.1
  */

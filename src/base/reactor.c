@@ -163,8 +163,7 @@ int etcd__reactor_turn(struct etcd__reactor *reactor, int64_t until_ms)
     assert(reactor->batch_count == 0);
     count = env->ops->poll_wait(env->self, reactor->batch, ETCD__REACTOR_BATCH,
                                 until_ms < next_ms ? until_ms : next_ms);
-    if (count < 0 && count != -EINTR)
-        return count;
+    /* Time goes on when the poller fails: what waits for something has a limit, and ends by it. */
     reactor->batch_count = count < 0 ? 0 : count;
     reactor->batch_pos = 0;
     reactor->now_ms = env->ops->now_ms(env->self);
@@ -172,7 +171,7 @@ int etcd__reactor_turn(struct etcd__reactor *reactor, int64_t until_ms)
     run_ready(reactor);
     run_timers(reactor);
     run_tasks(reactor);
-    return 0;
+    return count < 0 && count != -EINTR ? count : 0;
 }
 
 uint64_t etcd__reactor_random(struct etcd__reactor *reactor, uint64_t limit)

@@ -45,7 +45,9 @@ etcd_status etcd__client_check(const struct etcd_client *client, etcd_error *ret
         return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "client is NULL");
     if (atomic_load_explicit(&((struct etcd_client *)(uintptr_t)client)->closed, memory_order_acquire))
         return etcd__fail(reterr, ETCD_E_CLOSED, "client '%s' is closed", etcd__client_label(client));
-    return etcd__loop_usable(client->loop, reterr);
+    if (etcd__loop_usable(client->loop, reterr) != ETCD_OK)
+        return ETCD_E_CLOSED;
+    return etcd__loop_works(client->loop, reterr);
 }
 
 etcd_status etcd__client_password(const struct etcd_client *client, struct etcd__secret *ret_password,

@@ -210,12 +210,12 @@ static etcd_status wait_for(struct etcd__rpc *rpc, etcd_error *reterr)
 {
     etcd_status st = etcd__op_wait_overdue(&rpc->op, rpc->deadline_ms, rpc->kind->method.name, reterr);
 
-    if (st != ETCD_E_DEADLINE)
+    if (st != ETCD_E_DEADLINE && st != ETCD_E_IO)
         return st;
     etcd__error_prefix(reterr, "client '%s'", etcd__client_label(rpc->client));
     if (reterr != NULL)
         reterr->flags |= etcd__rpc_flags(rpc, true, rpc->kind->writes);
-    return ETCD_E_DEADLINE;
+    return st;
 }
 
 etcd_status etcd__rpc_finish(etcd_status started, struct etcd_op *op, void **ret_result, etcd_error *reterr)

@@ -12,6 +12,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+enum { FAILURE_PAUSE_MS = 20 };
+
 /* A function that a caller waits for; lives on the caller's stack. */
 struct run_request {
     struct etcd__work work;
@@ -92,6 +94,7 @@ static int turn(struct etcd_loop *loop, int64_t until_ms)
     if (run_work(loop) || !fall_asleep(loop))
         until_ms = INT64_MIN;
     err = etcd__reactor_turn(&loop->reactor, until_ms);
+    atomic_store_explicit(&loop->failure, -err, memory_order_relaxed);
     (void)run_work(loop);
     return err;
 }
@@ -271,7 +274,9 @@ static void *thread_main(void *arg)
     struct etcd_loop *loop = arg;
 
     while (!stopping(loop)) {
-        (void)turn(loop, INT64_MAX);
+        /* A poller that fails (the program closed its descriptor, say) does not wait, so this does. */
+        if (turn(loop, INT64_MAX) != 0)
+            (void)poll(NULL, 0, FAILURE_PAUSE_MS);
         if (loop->dispatch == ETCD_DISPATCH_LOOP)
             run_callbacks(loop);
     }
@@ -514,6 +519,18 @@ etcd_status etcd__loop_usable(const struct etcd_loop *loop, etcd_error *reterr)
                       "this process was forked after the client was opened: open a client of its own");
 }
 
+etcd_status etcd__loop_works(const struct etcd_loop *loop, etcd_error *reterr)
+{
+    int failure = atomic_load_explicit(&((struct etcd_loop *)(uintptr_t)loop)->failure, memory_order_relaxed);
+
+    if (failure == 0)
+        return ETCD_OK;
+    (void)etcd__fail(reterr, ETCD_E_IO, "the loop cannot wait for events: %s", strerror(failure));
+    if (reterr != NULL)
+        reterr->sys_errno = failure;
+    return ETCD_E_IO;
+}
+
 bool etcd__loop_would_deadlock(const struct etcd_loop *loop)
 {
     return loop->drive == ETCD_DRIVE_CALLER ? loop->in_turn : on_own_thread(loop);
@@ -588,10 +605,7 @@ static etcd_status process_until(struct etcd_loop *loop, int64_t until_ms, etcd_
     etcd__loop_hand_over(loop);
     if (err == 0)
         return ETCD_OK;
-    (void)etcd__fail(reterr, ETCD_E_IO, "loop: waiting for events failed: %s", strerror(-err));
-    if (reterr != NULL)
-        reterr->sys_errno = -err;
-    return ETCD_E_IO;
+    return etcd__loop_works(loop, reterr);
 }
 
 static etcd_status check_process(struct etcd_loop *loop, etcd_error *reterr)

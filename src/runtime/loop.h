@@ -41,6 +41,7 @@ struct etcd_loop {
     atomic_int refs;
     pthread_t thread; /* thread drive */
     bool has_thread;
+    atomic_int failure;         /* the errno of the last wait for events; 0: it was in order */
     bool in_turn;               /* caller drive: a turn or a callback is running */
     int notify_fd;              /* ETCD_DISPATCH_PROCESS: readable while callbacks wait; else -1 */
     const unsigned char *alive; /* a page that a forked child sees zeroed */
@@ -69,6 +70,8 @@ void etcd__loop_unref(struct etcd_loop *loop);
 void etcd__loop_leave(struct etcd_loop *loop);
 /* Not in a forked child. ETCD_OK, or ETCD_E_CLOSED with a text. Any thread. */
 etcd_status etcd__loop_usable(const struct etcd_loop *loop, etcd_error *reterr);
+/* The last wait for events was in order. ETCD_OK or ETCD_E_IO with a text. Any thread. */
+etcd_status etcd__loop_works(const struct etcd_loop *loop, etcd_error *reterr);
 /* Waiting here for the loop could never end. Any thread. */
 bool etcd__loop_would_deadlock(const struct etcd_loop *loop);
 

@@ -222,7 +222,8 @@ static void wait_on_thread(struct etcd_op *op, int64_t until_ms)
     (void)pthread_cond_destroy(&waiter.cond);
 }
 
-static void pump(struct etcd_op *op, int64_t until_ms)
+/* 0, or why there is no waiting for it. */
+static int pump(struct etcd_op *op, int64_t until_ms)
 {
     const struct etcd__env *env = &op->loop->reactor.env;
     int err = 0;
@@ -233,6 +234,7 @@ static void pump(struct etcd_op *op, int64_t until_ms)
             break;
     }
     etcd__loop_hand_over(op->loop);
+    return err;
 }
 
 etcd_status etcd__op_wait_until(struct etcd_op *op, int64_t until_ms, etcd_error *reterr)
@@ -244,10 +246,10 @@ etcd_status etcd__op_wait_until(struct etcd_op *op, int64_t until_ms, etcd_error
                           "a blocking call inside a callback of the same loop");
     if (etcd__loop_usable(op->loop, reterr) != ETCD_OK)
         return ETCD_E_CLOSED;
-    if (op->loop->drive == ETCD_DRIVE_CALLER)
-        pump(op, until_ms);
-    else
+    if (op->loop->drive != ETCD_DRIVE_CALLER)
         wait_on_thread(op, until_ms);
+    else if (pump(op, until_ms) != 0 && !etcd_op_done(op))
+        return etcd__loop_works(op->loop, reterr);
     return etcd_op_done(op) ? ETCD_OK : etcd__fail(reterr, ETCD_E_BUSY, "the operation is not done yet");
 }
 
@@ -258,9 +260,11 @@ etcd_status etcd__op_wait_overdue(struct etcd_op *op, int64_t deadline_ms, const
     int64_t until_ms = deadline_ms > INT64_MAX - OVERDUE_MS ? INT64_MAX : deadline_ms + OVERDUE_MS;
     etcd_status st = etcd__op_wait_until(op, until_ms, reterr);
 
-    if (st != ETCD_E_BUSY)
+    if (st != ETCD_E_BUSY && st != ETCD_E_IO)
         return st;
     etcd_op_cancel(op);
+    if (st == ETCD_E_IO)
+        return st;
     return etcd__fail(reterr, ETCD_E_DEADLINE, "%s: the loop's thread did not answer in time", what);
 }
 

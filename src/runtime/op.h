@@ -51,7 +51,8 @@ etcd_status etcd__op_wait_until(struct etcd_op *op, int64_t until_ms, etcd_error
 /*
  * For blocking calls, whose operation the engine ends at `deadline_ms`: should the loop's thread be held up,
  * the caller goes all the same, a little later. Then the operation is cancelled and `what` timed out:
- * ETCD_E_DEADLINE. Otherwise like etcd__op_wait_until().
+ * ETCD_E_DEADLINE. Likewise when the loop cannot wait for events, with ETCD_E_IO. Otherwise like
+ * etcd__op_wait_until().
  */
 etcd_status etcd__op_wait_overdue(struct etcd_op *op, int64_t deadline_ms, const char *what,
                                   etcd_error *reterr);
