@@ -169,12 +169,14 @@ static void on_answer(void *user, etcd_status status, void *result, const etcd_e
     etcd_error own;
 
     sweep->rpc = NULL;
-    if (status != ETCD_OK)
+    if (status != ETCD_OK) {
+        etcd__free(result); /* the call can fail after its answer */
         fail_sweep(sweep, err);
-    else if (take_answer(sweep, result, &own) != ETCD_OK)
+    } else if (take_answer(sweep, result, &own) != ETCD_OK) {
         fail_sweep(sweep, &own);
-    else
+    } else {
         go_on(sweep);
+    }
 }
 
 static void ask(struct sweep *sweep, const Etcd__Pb__AlarmRequest *request)

@@ -149,10 +149,12 @@ static void on_page(void *user, etcd_status status, void *result, const etcd_err
     etcd_error own;
 
     range->rpc = NULL;
-    if (status == ETCD_E_TOO_LARGE && shrink(range)) {
-        etcd__range_ask(range);
-    } else if (status != ETCD_OK) {
-        etcd__feed_fail(&range->feed, err);
+    if (status != ETCD_OK) {
+        etcd_get_result_free(result); /* the call can fail after its answer */
+        if (status == ETCD_E_TOO_LARGE && shrink(range))
+            etcd__range_ask(range);
+        else
+            etcd__feed_fail(&range->feed, err);
     } else if (take_page(range, result, &own) != ETCD_OK) {
         etcd_get_result_free(result);
         etcd__feed_fail(&range->feed, &own);

@@ -14,9 +14,9 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "etcdc/range.h"
 #include "recipes/gate.h"
 #include "recipes/limit.h"
-#include "recipes/load.h"
 #include "recipes/snapshot.h"
 
 #include <string.h>
@@ -28,13 +28,14 @@ struct etcd_view {
     etcd_client *client;
     etcd_view_fn *on_change;
     void *user_data;
-    etcd_bytes prefix, range_end; /* in `bytes` */
+    etcd_bytes prefix; /* in `bytes` */
 
     /* Whoever is inside the gate, or closes. */
-    etcd_watch *watch; /* while following */
-    etcd_op *op;       /* while loading */
-    struct etcd__load load;
-    bool finished; /* the last call was made */
+    etcd_watch *watch;        /* while following */
+    etcd_range *range;        /* while loading */
+    struct etcd__pairs pairs; /* likewise: what was read so far */
+    etcd_op *op;              /* while loading again: the next page */
+    bool finished;            /* the last call was made */
 
     struct {
         pthread_mutex_t mutex;
@@ -47,9 +48,16 @@ static void load_again(struct etcd_view *view);
 
 /* ---- memory ---------------------------------------------------------------------------------------- */
 
+static void drop_load(struct etcd_view *view)
+{
+    etcd_range_close(view->range);
+    view->range = NULL;
+    etcd__pairs_deinit(&view->pairs);
+}
+
 static void view_free(struct etcd_view *view)
 {
-    etcd__load_deinit(&view->load);
+    drop_load(view);
     etcd_snapshot_free(view->shared.snapshot);
     pthread_mutex_destroy(&view->shared.mutex);
     etcd__gate_deinit(&view->gate);
@@ -76,9 +84,9 @@ static struct etcd_view *view_new(etcd_client *client, etcd_bytes prefix, const 
 {
     struct etcd_view *view;
 
-    if (prefix.len > (SIZE_MAX - sizeof(*view) - 1) / 2)
+    if (prefix.len > SIZE_MAX - sizeof(*view) - 1)
         return NULL;
-    view = etcd__calloc(1, sizeof(*view) + 2 * prefix.len + 1);
+    view = etcd__calloc(1, sizeof(*view) + prefix.len + 1);
     if (view == NULL || !init_locks(view)) {
         etcd__free(view);
         return NULL;
@@ -89,8 +97,6 @@ static struct etcd_view *view_new(etcd_client *client, etcd_bytes prefix, const 
     if (prefix.len > 0)
         memcpy(view->bytes, prefix.data, prefix.len);
     view->prefix = etcd_bytes_of(view->bytes, prefix.len);
-    view->range_end = etcd_prefix_end(view->prefix, view->bytes + prefix.len);
-    etcd__load_init(&view->load, view->prefix, view->range_end);
     return view;
 }
 
@@ -121,7 +127,7 @@ static void finish(struct etcd_view *view, const etcd_error *err)
 {
     etcd_error shown = *err;
 
-    etcd__load_deinit(&view->load);
+    drop_load(view);
     view->finished = true;
     if (view->on_change == NULL)
         return;
@@ -224,53 +230,73 @@ static etcd_status start_watch(struct etcd_view *view, int64_t revision, etcd_er
                            &view->watch, reterr);
 }
 
+/* ---- loading: both ways of it ----------------------------------------------------------------------- */
+
+static etcd_status open_range(struct etcd_view *view, int64_t timeout_ms, etcd_error *err)
+{
+    drop_load(view);
+    return etcd_range_open(
+        view->client, view->prefix,
+        ETCD_RANGE_OPTS(.prefix = true, .timeout_ms = timeout_ms, .total_timeout_ms = timeout_ms),
+        &view->range, err);
+}
+
+/* Takes a page in and frees it. */
+static etcd_status add_page(struct etcd_view *view, etcd_get_result *page, etcd_error *err)
+{
+    etcd_status st = ETCD_OK;
+
+    for (size_t i = 0; i < etcd_get_result_count(page) && st == ETCD_OK; i++) {
+        if (!etcd__pairs_add(&view->pairs, etcd_get_result_kv(page, i)))
+            st = etcd__fail_memory(err);
+    }
+    etcd_get_result_free(page);
+    return st;
+}
+
+/* The revision was compacted before all of it was read: from the beginning, at a newer one. */
+static bool begin_again(const struct etcd_view *view, etcd_status status)
+{
+    return status == ETCD_E_COMPACTED && etcd_range_revision(view->range) != 0;
+}
+
+/* All pages are there. */
+static struct etcd_snapshot *make_snapshot(struct etcd_view *view, etcd_error *err)
+{
+    struct etcd_snapshot *snapshot = etcd__snapshot_new(&view->pairs, etcd_range_revision(view->range));
+
+    if (snapshot == NULL)
+        etcd__fail_memory(err);
+    drop_load(view);
+    return snapshot;
+}
+
 /* ---- loading again --------------------------------------------------------------------------------- */
 
-/* All pages are there: shows them and follows from their revision. */
+/* Shows what was loaded and follows from there. */
 static void loaded(struct etcd_view *view)
 {
-    struct etcd_snapshot *snapshot;
     etcd_error err;
+    struct etcd_snapshot *snapshot = make_snapshot(view, &err);
 
-    snapshot = etcd__snapshot_new(&view->load.pairs, view->load.revision);
     if (snapshot == NULL) {
-        etcd__fail_memory(&err);
         finish(view, &err);
         return;
     }
     etcd_snapshot_free(swap(view, snapshot));
-    etcd__load_deinit(&view->load);
     if (start_watch(view, snapshot->revision, &err) != ETCD_OK)
         finish(view, &err);
     else if (view->on_change != NULL)
         view->on_change(view, snapshot, NULL, NULL, view->user_data);
 }
 
-static etcd_status take_page(struct etcd_view *view, etcd_op *op, bool *ret_more, etcd_error *err)
-{
-    etcd_get_result *page = NULL;
-    etcd_status st;
-
-    st = etcd_get_take(op, &page, err);
-    if (st == ETCD_OK)
-        st = etcd__load_add(&view->load, page, ret_more, err);
-    else if (etcd__load_recover(&view->load, st))
-        st = ETCD_OK;
-    etcd_get_result_free(page);
-    return st;
-}
-
 static void on_page(etcd_op *op, void *user_data);
 
 static void ask_for_page(struct etcd_view *view)
 {
-    /* There is nothing to do but wait until a server answers: the client tries again by itself. */
-    etcd_get_opts opts = etcd__load_opts(&view->load, ETCD_TIMEOUT_NONE);
     etcd_error err;
-    etcd_status st;
 
-    st = etcd_get_async(view->client, etcd__load_key(&view->load), &opts, on_page, view, &view->op, &err);
-    if (st != ETCD_OK) {
+    if (etcd_range_next_async(view->range, on_page, view, &view->op, &err) != ETCD_OK) {
         finish(view, &err);
         return;
     }
@@ -279,15 +305,18 @@ static void ask_for_page(struct etcd_view *view)
 
 static void page_came(struct etcd_view *view, etcd_op *op)
 {
-    bool more = true;
+    etcd_get_result *page = NULL;
     etcd_error err;
+    etcd_status st = etcd_range_take(op, &page, &err);
 
-    if (take_page(view, op, &more, &err) != ETCD_OK)
-        finish(view, &err);
-    else if (more)
-        ask_for_page(view);
-    else
+    if (st == ETCD_OK && page == NULL)
         loaded(view);
+    else if (begin_again(view, st))
+        load_again(view);
+    else if (st != ETCD_OK || add_page(view, page, &err) != ETCD_OK)
+        finish(view, &err);
+    else
+        ask_for_page(view);
 }
 
 static void on_page(etcd_op *op, void *user_data)
@@ -305,39 +334,48 @@ static void on_page(etcd_op *op, void *user_data)
 
 static void load_again(struct etcd_view *view)
 {
-    etcd__load_deinit(&view->load);
-    etcd__load_init(&view->load, view->prefix, view->range_end);
-    ask_for_page(view);
+    etcd_error err;
+
+    /* There is nothing to do but wait until a server answers: the client tries again by itself. */
+    if (open_range(view, ETCD_TIMEOUT_NONE, &err) != ETCD_OK)
+        finish(view, &err);
+    else
+        ask_for_page(view);
 }
 
 /* ---- open, look, close ----------------------------------------------------------------------------- */
 
-static etcd_status load_first(struct etcd_view *view, const struct etcd__limit *limit, etcd_error *err)
+static etcd_status read_pages(struct etcd_view *view, etcd_error *err)
 {
-    etcd_get_result *page;
-    bool more = true;
-    etcd_get_opts opts;
-    etcd_status st;
-    int64_t left;
+    for (;;) {
+        etcd_get_result *page = NULL;
+        etcd_status st = etcd_range_next(view->range, &page, err);
 
-    while (more) {
-        page = NULL;
-        st = etcd__limit_left(limit, &left, err);
-        if (st != ETCD_OK)
+        if (st != ETCD_OK || page == NULL)
             return st;
-        opts = etcd__load_opts(&view->load, left);
-        st = etcd_get(view->client, etcd__load_key(&view->load), &opts, &page, err);
-        if (st == ETCD_OK)
-            st = etcd__load_add(&view->load, page, &more, err);
-        else if (etcd__load_recover(&view->load, st))
-            st = ETCD_OK;
-        etcd_get_result_free(page);
+        st = add_page(view, page, err);
         if (st != ETCD_OK)
             return st;
     }
-    view->shared.snapshot = etcd__snapshot_new(&view->load.pairs, view->load.revision);
-    etcd__load_deinit(&view->load);
-    return view->shared.snapshot == NULL ? etcd__fail_memory(err) : ETCD_OK;
+}
+
+static etcd_status load_first(struct etcd_view *view, const struct etcd__limit *limit, etcd_error *err)
+{
+    etcd_status st;
+    int64_t left;
+
+    do {
+        st = etcd__limit_left(limit, &left, err);
+        if (st == ETCD_OK)
+            st = open_range(view, left, err);
+        if (st != ETCD_OK)
+            return st;
+        st = read_pages(view, err);
+    } while (begin_again(view, st));
+    if (st != ETCD_OK)
+        return st;
+    view->shared.snapshot = make_snapshot(view, err);
+    return view->shared.snapshot == NULL ? ETCD_E_NO_MEMORY : ETCD_OK;
 }
 
 static etcd_status check_arguments(const etcd_client *client, etcd_bytes prefix, etcd_view **ret_view,
@@ -406,6 +444,7 @@ static void stop(struct etcd_view *view)
         etcd_op_cancel(view->op); /* its callback comes, and finds the gate shut */
     etcd_op_free(view->op);
     view->op = NULL;
+    drop_load(view);
     stop_watch(view);
 }
 
