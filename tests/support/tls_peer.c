@@ -169,6 +169,12 @@ void tls_peer_shutdown(struct tls_peer *peer)
     (void)SSL_shutdown(peer->ssl);
 }
 
+void tls_peer_renegotiate(struct tls_peer *peer)
+{
+    must(SSL_renegotiate(peer->ssl) == 1, "renegotiation");
+    (void)SSL_do_handshake(peer->ssl);
+}
+
 void tls_peer_update_keys(struct tls_peer *peer)
 {
     must(SSL_key_update(peer->ssl, SSL_KEY_UPDATE_REQUESTED) == 1, "key update");

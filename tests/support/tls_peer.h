@@ -31,6 +31,8 @@ size_t tls_peer_read(struct tls_peer *peer, void *buf, size_t size);
 void tls_peer_write(struct tls_peer *peer, const void *data, size_t len);
 /* Sends close_notify. */
 void tls_peer_shutdown(struct tls_peer *peer);
+/* Asks the client for another handshake (TLS 1.2), which HTTP/2 forbids. */
+void tls_peer_renegotiate(struct tls_peer *peer);
 /* Asks the client for new keys (TLS 1.3): its TLS has to answer by itself. */
 void tls_peer_update_keys(struct tls_peer *peer);
 

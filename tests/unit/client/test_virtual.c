@@ -207,6 +207,31 @@ static void test_a_slow_second_login(void **state)
     close_world(&world);
 }
 
+/* The machine sleeps for an hour in the middle of a call: its time is over, the client's is not. */
+static void test_suspended_in_a_call(void **state)
+{
+    struct world world;
+    etcd_op *op = NULL;
+
+    (void)state;
+    open_world(&world, NULL);
+    assert_status(fake_put(world.client, 0, &world.err), ETCD_OK, &world.err);
+    fake_etcd_next(world.fake, "Put", &(struct fake_step){.what = STEP_SILENT});
+    assert_status(
+        etcd_put_async(world.client, etcd_cstr("k"), etcd_cstr("v"), NULL, count_it, &world, &op, &world.err),
+        ETCD_OK, &world.err);
+    fake_await_calls(world.client, world.fake, "Put", 2);
+    fake_pass(world.env, HOUR_MS);
+    assert_status(etcd_op_wait(op, 1000, &world.err), ETCD_OK, &world.err);
+    assert_status(etcd_op_status(op, &world.err), ETCD_E_DEADLINE, &world.err);
+    assert_int_equal(world.err.flags, ETCD_ERROR_MAYBE_APPLIED);
+    assert_status(etcd_loop_process(world.loop, &world.err), ETCD_OK, &world.err);
+    assert_int_equal(world.callbacks, 1);
+    etcd_op_free(op);
+    assert_status(fake_put(world.client, 0, &world.err), ETCD_OK, &world.err);
+    close_world(&world);
+}
+
 static void test_operations(void **state)
 {
     struct world world;
@@ -287,6 +312,7 @@ int main(void)
         cmocka_unit_test(test_pauses_grow),
         cmocka_unit_test(test_a_night),
         cmocka_unit_test(test_a_slow_second_login),
+        cmocka_unit_test(test_suspended_in_a_call),
         cmocka_unit_test(test_operations),
         cmocka_unit_test(test_sync_every_minute),
         cmocka_unit_test(test_runs_are_repeatable),

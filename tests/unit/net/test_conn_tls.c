@@ -196,6 +196,57 @@ static void a_tls_goodbye_is_the_end(void **state)
     assert_string_equal(world->err.message, "127.0.0.1:2379: connection closed by peer");
 }
 
+/* The end without a goodbye: whatever came before counts, and it is an end like any other. */
+static void an_end_without_a_goodbye(void **state)
+{
+    struct world *world = *state;
+
+    use_tls(world, CERTS_SERVER, CERTS_SERVER_KEY, "h2");
+    add_host(world, "127.0.0.1");
+    world->reply = 1000;
+    open_conn(world, "https://127.0.0.1");
+    run(world);
+    assert_int_equal(world->received, 1000);
+    fake_peer_close(world->peer);
+    run(world);
+    assert_int_equal(world->closed, 1);
+    assert_int_equal(world->err.status, ETCD_E_UNAVAILABLE);
+    assert_string_equal(world->err.message, "127.0.0.1:2379: connection closed by peer");
+}
+
+/* Bytes that are no TLS, and records that were changed on the way. */
+static void garbage_ends_the_connection(void **state)
+{
+    static const char *const texts[] = {"HTTP/1.1 400 Bad Request\r\n\r\n",
+                                        "\x17\x03\x03\x00\x20................................",
+                                        "\x17\x03\x03\xff\xff......"};
+    struct world *world = *state;
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        size_t len = i == 0 ? strlen(texts[0]) : i == 1 ? 37 : 11;
+
+        use_tls(world, CERTS_SERVER, CERTS_SERVER_KEY, "h2");
+        if (i == 0)
+            add_host(world, "127.0.0.1");
+        world->opened = world->closed = world->received = 0;
+        assert_int_equal(try_open(world, "https://127.0.0.1"), ETCD_OK);
+        run(world);
+        assert_int_equal(world->opened, 1);
+        fake_peer_write(world->peer, texts[i], len);
+        run(world);
+        assert_int_equal(world->closed, 1);
+        assert_int_equal(world->received, 0);
+        assert_int_equal(world->err.status, ETCD_E_UNAVAILABLE);
+        assert_non_null(strstr(world->err.message, "TLS with 127.0.0.1:2379: "));
+        etcd__conn_close(world->conn);
+        world->conn = NULL;
+        etcd__tls_unref(world->tls);
+        world->tls = NULL;
+        tls_peer_free(world->tls_peer);
+        world->tls_peer = NULL;
+    }
+}
+
 /* ---- lack of memory ---- */
 
 static void talk(size_t n, void *user)
@@ -258,6 +309,8 @@ int main(void)
         TEST(tls_phase_is_named),
         TEST(tls_refusals_are_reported),
         TEST(a_tls_goodbye_is_the_end),
+        TEST(an_end_without_a_goodbye),
+        TEST(garbage_ends_the_connection),
         TEST(survives_lack_of_memory),
     };
 

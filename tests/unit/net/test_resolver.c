@@ -375,6 +375,25 @@ static void a_changed_resolv_conf_is_read(void **state)
     write_conf(world, "");
 }
 
+/* What cannot be opened is as good as empty: whoever is known by other means is asked. */
+static void a_resolv_conf_that_cannot_be_read(void **state)
+{
+    struct world *world = *state;
+    struct answer answer;
+
+    assert_int_equal(unlink(world->conf), 0);
+    etcd__resolver_use(world->resolver, world->conf, world->server.place);
+    ask(world, "four.test", &answer);
+    run_until_called(world, &answer);
+    assert_int_equal(answer.count, 2);
+    assert_int_equal(symlink(world->conf, world->conf), 0); /* a loop: fopen() fails with ELOOP */
+    ask(world, "both.test", &answer);
+    run_until_called(world, &answer);
+    assert_int_equal(answer.count, 2);
+    assert_int_equal(unlink(world->conf), 0);
+    write_conf(world, "");
+}
+
 struct chain {
     struct world *world;
     struct answer answer;
@@ -481,6 +500,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(no_server_is_a_reason, start, stop),
         cmocka_unit_test_setup_teardown(lookups_under_way_can_be_left, start, stop),
         cmocka_unit_test_setup_teardown(a_changed_resolv_conf_is_read, start, stop),
+        cmocka_unit_test_setup_teardown(a_resolv_conf_that_cannot_be_read, start, stop),
         cmocka_unit_test_setup_teardown(an_answer_may_free_the_resolver, start, stop),
         cmocka_unit_test_setup_teardown(survives_lack_of_memory, start, stop),
         cmocka_unit_test(the_environment_goes_first),

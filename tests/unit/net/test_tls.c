@@ -425,6 +425,31 @@ static void new_keys_are_answered(void **state)
     pair_close(&pair);
 }
 
+/* Refused with an alert; nothing else happens here. */
+static void renegotiation_is_refused(void **state)
+{
+    struct etcd__tls_options options = {.ca_file = at(CERTS_CA)};
+    struct tls_peer_options server = h2_server;
+    struct pair pair;
+    char bytes[16];
+    size_t len;
+
+    (void)state;
+    server.version = 12;
+    pair_open(&pair, &options, "localhost", false, &server);
+    shake_hands(&pair);
+    tls_peer_renegotiate(pair.peer);
+    while (to_client(&pair))
+        ;
+    assert_int_equal(etcd__tls_read(pair.client, bytes, sizeof(bytes), &len, &pair.err), ETCD__TLS_WANT_MORE);
+    assert_int_equal(etcd__tls_write(pair.client, "hello", 5, &pair.err), ETCD__TLS_OK);
+    assert_false(tls_peer_failed(pair.peer));
+    to_peer(&pair);
+    (void)tls_peer_read(pair.peer, bytes, sizeof(bytes));
+    assert_true(tls_peer_failed(pair.peer)); /* the alert; OpenSSL's servers insist */
+    pair_close(&pair);
+}
+
 static void both_ends_say_goodbye(void **state)
 {
     struct etcd__tls_options options = {.ca_file = at(CERTS_CA)};
@@ -655,6 +680,7 @@ int main(void)
         cmocka_unit_test(a_server_in_clear_is_named),
         cmocka_unit_test(data_arrives_whole_and_in_pieces),
         cmocka_unit_test(new_keys_are_answered),
+        cmocka_unit_test(renegotiation_is_refused),
         cmocka_unit_test(both_ends_say_goodbye),
         cmocka_unit_test(bad_options_are_explained),
         cmocka_unit_test(replaced_files_are_used),
