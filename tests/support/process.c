@@ -27,6 +27,14 @@ int64_t test_now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+int64_t test_soak_ms(int64_t ms)
+{
+    const char *text = getenv("CHAOS_SECONDS");
+    int64_t given_ms = text == NULL ? ms : strtoll(text, NULL, 10) * 1000;
+
+    return given_ms < ms ? given_ms : ms;
+}
+
 int64_t test_deadline_ms(int64_t ms)
 {
     return test_now_ms() + ms * ETCDC_TIME_SCALE;

@@ -11,6 +11,8 @@
 /* Milliseconds of the monotonic clock; a deadline `ms` from now, longer where the build is slower. */
 int64_t test_now_ms(void);
 int64_t test_deadline_ms(int64_t ms);
+/* How long a test runs that would go on for `ms`: less when CHAOS_SECONDS says so, for ./dev soak. */
+int64_t test_soak_ms(int64_t ms);
 /* Waits for a moment before asking again for something that cannot be waited for. False: the deadline has
  * passed. */
 bool test_poll_again(int64_t deadline_ms);

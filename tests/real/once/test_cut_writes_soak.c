@@ -276,7 +276,7 @@ static void test_what_is_told_is_true(void **state)
     start(&worlds[count], NULL, MEMBERS_MAX, seed + 100 * count);
     count++;
     for (size_t i = 0; i < count; i++) {
-        worlds[i].end_ms = test_now_ms() + RUN_MS;
+        worlds[i].end_ms = test_now_ms() + test_soak_ms(RUN_MS);
         for (size_t j = 0; j < WORKERS; j++)
             assert_int_equal(pthread_create(&worlds[i].workers[j], NULL, work, &worlds[i]), 0);
     }

@@ -121,7 +121,7 @@ static bool look_anew(struct world *world)
 
 static void run_rounds(struct world *world, int64_t lease_id, etcd_watch *watch)
 {
-    int64_t end_ms = test_now_ms() + RUN_MS;
+    int64_t end_ms = test_now_ms() + test_soak_ms(RUN_MS);
     size_t seen = 0;
 
     while (test_now_ms() < end_ms && work(world, lease_id) && look(world, watch, &seen)) {
