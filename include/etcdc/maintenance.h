@@ -8,7 +8,8 @@
  * credentials and the limits of the client. Such a call is never made anywhere else. NULL leaves the choice
  * to the client, as for other calls.
  *
- * Members with authentication want the root user for all of it but alarms and etcd_member_status().
+ * With authentication on, members want the root user for it; older ones (before 3.5.30) leave status,
+ * leadership and downgrade to everybody.
  *
  * "Common" statuses are listed at the head of kv.h.
  */

@@ -64,12 +64,14 @@ static const struct known {
     /* access */
     {"authentication failed, invalid user ID or password", ETCD_E_AUTH, ETCD__REMEDY_NONE, false, false},
     /* No message of etcd's list: it comes as it is, with the code "unknown". */
-    {"auth: authentication failed, password was given for no password user", ETCD_E_AUTH, ETCD__REMEDY_NONE,
-     false, false},
+    {"authentication failed, password was given for no password user", ETCD_E_AUTH, ETCD__REMEDY_NONE, false,
+     false},
     {"permission denied", ETCD_E_DENIED, ETCD__REMEDY_NONE, false, false},
     {"user name is empty", ETCD_E_AUTH, ETCD__REMEDY_LOGIN, false, false},
     {"invalid auth token", ETCD_E_AUTH, ETCD__REMEDY_LOGIN, true, false},
     {"revision of auth store is old", ETCD_E_AUTH, ETCD__REMEDY_LOGIN, true, false},
+    {"revision in header is old", ETCD_E_AUTH, ETCD__REMEDY_LOGIN, true,
+     false}, /* the same, of maintenance */
     {"authentication is not enabled", ETCD_E_PRECONDITION, ETCD__REMEDY_NONE, false, false},
     {"root user does not have root role", ETCD_E_PRECONDITION, ETCD__REMEDY_NONE, false, false},
     /* the state of the cluster */
@@ -104,11 +106,18 @@ static const struct known {
     {"corrupt cluster", ETCD_E_CORRUPT, ETCD__REMEDY_NONE, false, false},
 };
 
+/* The maintenance service tells of access in the words of the server's own auth package. */
 static const char *without_prefix(const char *text)
 {
-    static const char server[] = "etcdserver: ";
+    static const char *const prefixes[] = {"etcdserver: ", "auth: "};
 
-    return strncmp(text, server, sizeof(server) - 1) == 0 ? text + sizeof(server) - 1 : text;
+    for (size_t i = 0; i < ETCD__COUNT(prefixes); i++) {
+        size_t len = strlen(prefixes[i]);
+
+        if (strncmp(text, prefixes[i], len) == 0)
+            return text + len;
+    }
+    return text;
 }
 
 static const struct known *find_known(const char *text)

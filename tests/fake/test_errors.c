@@ -120,6 +120,8 @@ static const struct known {
     {UNKNOWN, "etcdserver: mvcc: required revision has been compacted", ETCD_E_COMPACTED, FINAL},
     {UNKNOWN, "etcdserver: permission denied", ETCD_E_DENIED, FINAL},
     {UNKNOWN, "permission denied", ETCD_E_DENIED, FINAL},
+    {UNKNOWN, "auth: permission denied", ETCD_E_DENIED, FINAL},
+    {UNKNOWN, "auth: user name is empty", ETCD_E_AUTH, FINAL},
     {UNKNOWN, "etcdserver%3A%20permission%20denied", ETCD_E_DENIED, FINAL},
     /* By code, when the text says nothing. */
     {CANCELLED, "x", ETCD_E_UNAVAILABLE, MAYBE},
