@@ -300,7 +300,8 @@ ETCD_API size_t etcd_client_endpoints(const etcd_client *client, char *dst, size
 
 /**
  * Replaces the endpoints. Those that stay keep their connection; calls under way on removed ones finish
- * there, watches and keep-alives move at once to one that is left. Automatic sync may replace them again.
+ * there, watches and keep-alives move at once to one that is left. Automatic sync may replace them again;
+ * discovery_srv is over.
  *
  * @param endpoints  As in etcd_client_opts; neither NULL nor empty. Copied.
  * @retval ETCD_OK  In force: a call made from now on goes to one of these.

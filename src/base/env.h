@@ -34,6 +34,20 @@ struct etcd__addresses {
     const char *error;
 };
 
+/* One SRV record. */
+struct etcd__srv_record {
+    uint16_t priority, weight, port;
+    char target[256]; /* a host name, without a dot at its end */
+};
+
+/* The answer to a service look-up. On failure `count` is 0 and `error` says why. Borrowed. */
+struct etcd__services {
+    const struct etcd__srv_record *list; /* as they were in the answer */
+    size_t count;
+    const char *error;
+};
+
+typedef void etcd__services_fn(void *user, const struct etcd__services *services);
 typedef void etcd__resolved_fn(void *user, const struct etcd__addresses *addresses);
 
 struct etcd__env_ops {
@@ -74,6 +88,8 @@ struct etcd__env_ops {
     int (*resolve)(void *self, const char *host, uint16_t port, etcd__resolved_fn *fn, void *user,
                    void **ret_handle);
     void (*resolve_cancel)(void *self, void *handle);
+    /* Looks a service up ("_etcd-client._tcp.example.com"); set iff resolve is, cancelled in the same way. */
+    int (*resolve_srv)(void *self, const char *service, etcd__services_fn *fn, void *user, void **ret_handle);
 
     /* Limits how long sent bytes of a TCP socket may stay unacknowledged (TCP_USER_TIMEOUT). May be NULL. */
     void (*set_user_timeout)(void *self, int fd, int ms);

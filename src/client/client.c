@@ -66,6 +66,7 @@ static void on_endpoint(void *user, const struct etcd__endpoint *endpoint, const
         client->in_outage = false;
         etcd__count(&client->metrics.connects, 1);
         etcd__leader_news(&client->leader);
+        etcd__discovery_settled(&client->discovery);
         etcd__log(&client->log, ETCD_LOG_INFO, "connect", "client '%s': connected to %s",
                   etcd__client_label(client), endpoint->text);
         etcd__ready_notify(client);
@@ -76,6 +77,8 @@ static void on_endpoint(void *user, const struct etcd__endpoint *endpoint, const
     etcd__log(&client->log, client->in_outage ? ETCD_LOG_DEBUG : ETCD_LOG_INFO, "connect",
               "client '%s': %s: %s", etcd__client_label(client), endpoint->text, err->message);
     client->in_outage = true;
+    if (etcd__channel_all_failed(client->channel))
+        etcd__discovery_wanted(&client->discovery);
 }
 
 static void on_state(void *user, enum etcd__channel_state state, const etcd_error *err)
@@ -88,6 +91,8 @@ static void on_state(void *user, enum etcd__channel_state state, const etcd_erro
     struct etcd_client *client = user;
 
     etcd__client_state_set(client, states[state], err);
+    if (state == ETCD__CHANNEL_CONNECTING && err == NULL)
+        etcd__discovery_wanted(&client->discovery);
 }
 
 static etcd_status make_tls(struct etcd_client *client, etcd_error *reterr)
@@ -154,6 +159,7 @@ static void open_in_engine(void *arg)
         return;
     }
     etcd__leader_init(&client->leader, client);
+    etcd__discovery_init(&client->discovery, client);
     etcd__watch_hub_init(&client->watches, client);
     etcd__lessor_init(&client->lessor, client);
     etcd__sync_start(&client->sync, client, client->config.auto_sync_interval_ms);
@@ -236,6 +242,7 @@ static void close_in_engine(void *arg)
     client->torn_down = true;
     etcd__log(&client->log, ETCD_LOG_INFO, "client", "client '%s': closed", etcd__client_label(client));
     etcd__sync_stop(&client->sync);
+    etcd__discovery_stop(&client->discovery);
     etcd__watch_hub_end_all(&client->watches, ETCD_E_CLOSED);
     etcd__lessor_close(&client->lessor);
     etcd__ready_close_all(client);

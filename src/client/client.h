@@ -10,6 +10,7 @@
 #define ETCD__CLIENT_CLIENT_H
 
 #include "client/auth.h"
+#include "client/discovery.h"
 #include "client/endpoints.h"
 #include "client/keepalive.h"
 #include "client/leader.h"
@@ -72,6 +73,7 @@ struct etcd_client {
     struct etcd__auth auth;
     struct etcd__sync sync;
     struct etcd__leader leader;
+    struct etcd__discovery discovery;
     struct etcd__list rpcs;
     struct etcd__list ready_waiters;
     struct etcd__list delays;

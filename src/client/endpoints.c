@@ -121,12 +121,16 @@ static void replace_in_engine(void *arg)
     struct replacement *replacement = arg;
     struct etcd_client *client = replacement->client;
 
-    if (client->torn_down)
+    if (client->torn_down) {
         replacement->status = etcd__fail(replacement->reterr, ETCD_E_CLOSED, "client '%s' is closed",
                                          etcd__client_label(client));
-    else
-        replacement->status = etcd__client_use_endpoints(client, &replacement->endpoints,
-                                                         replacement->reterr);
+        return;
+    }
+    replacement->status = etcd__client_use_endpoints(client, &replacement->endpoints, replacement->reterr);
+    if (replacement->status == ETCD_OK) {
+        etcd__discovery_stop(&client->discovery);
+        etcd__channel_seek(client->channel, false, NULL);
+    }
 }
 
 etcd_status etcd_client_set_endpoints(etcd_client *client, const char *const *endpoints, etcd_error *reterr)

@@ -36,7 +36,7 @@ etcd_client *test_client_open(const char *endpoints, const etcd_client_opts *opt
 
     if (opts != NULL)
         own = *opts;
-    if (own.endpoints == NULL) {
+    if (own.endpoints == NULL && own.discovery_srv == NULL) {
         copy = strdup(endpoints);
         assert_non_null(copy);
         (void)split(copy, list);

@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,6 +57,8 @@ struct name {
     size_t count;
     int64_t delay_ms;
     const char *error;
+    struct etcd__srv_record records[NAME_ADDRESSES]; /* of a service */
+    size_t record_count;
 };
 
 struct event {
@@ -66,6 +69,7 @@ struct event {
     struct bytes bytes;
     void (*script)(void *user);
     etcd__resolved_fn *resolved;
+    etcd__services_fn *services;
     char *name;
     uint16_t port;
     void *user;
@@ -498,6 +502,34 @@ static int fake_resolve(void *self, const char *host, uint16_t port, etcd__resol
     return 0;
 }
 
+static void run_services(struct fake_env *fake, struct event *event)
+{
+    const struct name *name = find_name(fake, event->name);
+    struct etcd__services answer = {.error = "no SRV record"};
+
+    if (name != NULL && name->error != NULL)
+        answer.error = name->error;
+    else if (name != NULL && name->record_count > 0)
+        answer = (struct etcd__services){.list = name->records, .count = name->record_count};
+    event->services(event->user, &answer);
+}
+
+static int fake_resolve_srv(void *self, const char *service, etcd__services_fn *fn, void *user,
+                            void **ret_handle)
+{
+    struct fake_env *fake = self;
+    const struct name *name = find_name(fake, service);
+    struct event *event = schedule(fake, fake->now + (name == NULL ? 0 : name->delay_ms), run_services);
+
+    event->name = strdup(service);
+    if (event->name == NULL)
+        abort();
+    event->services = fn;
+    event->user = user;
+    *ret_handle = event;
+    return 0;
+}
+
 static void fake_resolve_cancel(void *self, void *handle)
 {
     (void)self;
@@ -526,6 +558,23 @@ void fake_name_add(struct fake_env *fake, const char *name, const char *ip)
         entry->count = 0;
     else if (entry->count == NAME_ADDRESSES || !parse_ip(ip, 0, &entry->list[entry->count++]))
         abort();
+}
+
+void fake_service_add(struct fake_env *fake, const char *service, const char *target, uint16_t port,
+                      uint16_t priority)
+{
+    struct name *entry = name_of(fake, service);
+    struct etcd__srv_record *record;
+
+    if (target == NULL) {
+        entry->record_count = 0;
+        return;
+    }
+    if (entry->record_count == NAME_ADDRESSES)
+        abort();
+    record = &entry->records[entry->record_count++];
+    *record = (struct etcd__srv_record){.priority = priority, .port = port};
+    (void)snprintf(record->target, sizeof(record->target), "%s", target);
 }
 
 void fake_name_script(struct fake_env *fake, const char *name, int64_t delay_ms, const char *error)
@@ -573,6 +622,7 @@ static const struct etcd__env_ops fake_ops = {
     .poll_fd = fake_poll_fd,
     .resolve = fake_resolve,
     .resolve_cancel = fake_resolve_cancel,
+    .resolve_srv = fake_resolve_srv,
 };
 
 struct etcd__env fake_env_table(struct fake_env *fake)

@@ -66,7 +66,10 @@ struct fake_peer *fake_host_peer(struct fake_host *host, size_t n);
 
 /* A name. Call it again for the same name to add an address; ip NULL: the name has none. */
 void fake_name_add(struct fake_env *fake, const char *name, const char *ip);
-/* Lets the look-up of a name take time, and fail when error is not NULL. */
+/* An SRV record more of a service ("_etcd-client._tcp.example"); target NULL: it has none any more. */
+void fake_service_add(struct fake_env *fake, const char *service, const char *target, uint16_t port,
+                      uint16_t priority);
+/* Lets the look-up of a name or service take time, and fail when error is not NULL. */
 void fake_name_script(struct fake_env *fake, const char *name, int64_t delay_ms, const char *error);
 
 struct fake_host *fake_peer_host(const struct fake_peer *peer);

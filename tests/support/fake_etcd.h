@@ -20,6 +20,7 @@
 
 struct fake_etcd;
 struct fake_env;
+struct fake_host;
 
 enum fake_what {
     STEP_ANSWER,      /* carries it out, answers */
@@ -60,6 +61,8 @@ struct fake_etcd *fake_etcd_start(void);
 /* The server of this host of a scripted network: its callbacks are taken. One fake for any number of hosts.
  */
 struct fake_etcd *fake_etcd_attach(struct fake_env *env, const char *ip, uint16_t port);
+/* That host. */
+struct fake_host *fake_etcd_host(struct fake_etcd *fake);
 /* Closes every connection. NULL is fine. Before fake_env_free(). */
 void fake_etcd_free(struct fake_etcd *fake);
 /* "127.0.0.1:port" */

@@ -163,3 +163,8 @@ void fake_etcd_cut_at(struct fake_etcd *fake, size_t in, size_t out, bool reset)
     fake->network->cut_out = out;
     fake->network->cut_reset = reset;
 }
+
+struct fake_host *fake_etcd_host(struct fake_etcd *fake)
+{
+    return fake->network->host;
+}

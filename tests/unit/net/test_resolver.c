@@ -4,6 +4,7 @@
 #include "net/addr.h"
 #include "support/alloc_fail.h"
 #include "support/fake_env.h"
+#include "support/name_server.h"
 #include "support/socket_env.h"
 #include "support/test.h"
 
@@ -17,99 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { ANSWER_SIZE = 512, LIMIT_MS = 20000 };
-
-/* ---- a name server on a port of loopback, answering between two turns of the reactor ---- */
-
-struct name_server {
-    int fd;
-    char place[32]; /* "127.0.0.1:port" */
-    size_t questions;
-    bool silent;
-};
-
-static void server_open(struct name_server *server)
-{
-    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(addr);
-
-    memset(server, 0, sizeof(*server));
-    server->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    assert_true(server->fd >= 0);
-    assert_int_equal(bind(server->fd, (struct sockaddr *)&addr, len), 0);
-    assert_int_equal(getsockname(server->fd, (struct sockaddr *)&addr, &len), 0);
-    snprintf(server->place, sizeof(server->place), "127.0.0.1:%u", (unsigned)ntohs(addr.sin_port));
-}
-
-/* The question's name in dots; returns where it ends in the message. */
-static size_t read_question(const uint8_t *message, size_t len, char *name, size_t size)
-{
-    size_t at = 12, out = 0;
-
-    while (at < len && message[at] != 0) {
-        size_t label = message[at];
-
-        assert_true(at + 1 + label < len && out + label + 2 < size);
-        memcpy(name + out, message + at + 1, label);
-        out += label;
-        name[out++] = '.';
-        at += label + 1;
-    }
-    name[out > 0 ? out - 1 : 0] = '\0';
-    return at + 1;
-}
-
-static size_t add_record(uint8_t *message, size_t len, uint16_t type, const void *data, size_t data_len)
-{
-    const uint8_t head[] = {0xc0, 12, 0, (uint8_t)type, 0, 1, 0, 0, 0, 60, 0, (uint8_t)data_len};
-
-    memcpy(message + len, head, sizeof(head));
-    memcpy(message + len + sizeof(head), data, data_len);
-    message[7]++; /* answers */
-    return len + sizeof(head) + data_len;
-}
-
-/* both.test has an address of each family, four.test two of one, none.test none; others do not exist. */
-static size_t make_answer(uint8_t *message, const char *name, size_t end, uint16_t type)
-{
-    static const uint8_t v4[][4] = {{192, 0, 2, 1}, {192, 0, 2, 2}};
-    static const uint8_t v6[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 1};
-    size_t len = end + 4;
-    bool both = strcmp(name, "both.test") == 0;
-    bool four = strcmp(name, "four.test") == 0;
-
-    message[2] = 0x81; /* an answer, recursion desired */
-    message[3] = both || four || strcmp(name, "none.test") == 0 ? 0x80 : 0x83; /* or: no such name */
-    memset(message + 6, 0, 6);
-    if (type == 1 && (both || four))
-        len = add_record(message, len, 1, v4[0], 4);
-    if (type == 1 && four)
-        len = add_record(message, len, 1, v4[1], 4);
-    if (type == 28 && both)
-        len = add_record(message, len, 28, v6, 16);
-    return len;
-}
-
-static void server_answer(struct name_server *server)
-{
-    uint8_t message[ANSWER_SIZE];
-    struct sockaddr_in from;
-    socklen_t from_len = sizeof(from);
-    ssize_t len;
-
-    while ((len = recvfrom(server->fd, message, sizeof(message) / 2, 0, (struct sockaddr *)&from,
-                           &from_len)) > 0) {
-        char name[256];
-        size_t end = read_question(message, (size_t)len, name, sizeof(name));
-
-        server->questions++;
-        if (server->silent)
-            continue;
-        len = (ssize_t)make_answer(message, name, end, message[end + 1]);
-        assert_int_equal(sendto(server->fd, message, (size_t)len, 0, (struct sockaddr *)&from, from_len),
-                         len);
-    }
-}
+enum { LIMIT_MS = 20000 };
 
 /* ---- the world of a test ---- */
 
@@ -139,7 +48,17 @@ static int start(void **state)
     if (fd < 0)
         return -1;
     close(fd);
-    server_open(&world.server);
+    name_server_open(&world.server);
+    name_server_host(&world.server, "both.test", "192.0.2.1");
+    name_server_host(&world.server, "both.test", "2001:db8::1");
+    name_server_host(&world.server, "four.test", "192.0.2.1");
+    name_server_host(&world.server, "four.test", "192.0.2.2");
+    name_server_host(&world.server, "none.test", NULL);
+    name_server_service(&world.server, "_etcd-client._tcp.test", 20, 2379, "c.test");
+    name_server_service(&world.server, "_etcd-client._tcp.test", 10, 2380, "a.test");
+    name_server_service(&world.server, "_etcd-client._tcp.test", 10, 2381, "b.test.");
+    name_server_service(&world.server, "_etcd-client-ssl._tcp.test", 0, 0, "");
+    name_server_host(&world.server, "_etcd-client._tcp.none.test", NULL);
     world.env = socket_env_new();
     etcd__reactor_init(&world.reactor, socket_env_table(world.env));
     *state = &world;
@@ -155,7 +74,7 @@ static int stop(void **state)
     assert_int_equal(etcd__reactor_next_ms(&world->reactor), INT64_MAX);
     assert_int_equal(alloc_live(), 0);
     socket_env_free(world->env);
-    close(world->server.fd);
+    name_server_close(&world->server);
     return unlink(world->conf);
 }
 
@@ -175,7 +94,7 @@ static void on_answer(void *user, const struct etcd__addresses *addresses)
 /* One turn in which the name server has its say too. */
 static void turn(struct world *world)
 {
-    server_answer(&world->server);
+    name_server_answer(&world->server);
     assert_int_equal(etcd__reactor_turn(&world->reactor, world->reactor.now_ms + 10), 0);
 }
 
@@ -294,14 +213,115 @@ static void servers_are_asked(void **state)
     assert_int_equal(etcd__reactor_next_ms(&world->reactor), INT64_MAX);
 }
 
+/* ---- services ---- */
+
+struct found {
+    size_t calls, count;
+    struct etcd__srv_record records[4];
+    char error[128];
+};
+
+static void on_services(void *user, const struct etcd__services *services)
+{
+    struct found *found = user;
+
+    found->calls++;
+    found->count = services->count;
+    for (size_t i = 0; i < services->count && i < 4; i++)
+        found->records[i] = services->list[i];
+    if (services->error != NULL)
+        (void)snprintf(found->error, sizeof(found->error), "%s", services->error);
+    assert_int_equal(services->error == NULL, services->count > 0);
+}
+
+static struct etcd__lookup *ask_service(struct world *world, const char *service, struct found *found)
+{
+    struct etcd__lookup *lookup = NULL;
+
+    memset(found, 0, sizeof(*found));
+    assert_int_equal(etcd__resolver_services(world->resolver, service, on_services, found, &lookup, NULL),
+                     ETCD_OK);
+    assert_int_equal(found->calls, 0);
+    return lookup;
+}
+
+static void await_services(struct world *world, const struct found *found)
+{
+    struct etcd__env env = world->reactor.env;
+    int64_t limit = env.ops->now_ms(env.self) + LIMIT_MS;
+
+    while (found->calls == 0) {
+        assert_true(env.ops->now_ms(env.self) < limit);
+        turn(world);
+    }
+}
+
+static void services_are_found(void **state)
+{
+    struct world *world = *state;
+    struct found found;
+
+    etcd__resolver_use(world->resolver, world->conf, world->server.place);
+    ask_service(world, "_etcd-client._tcp.test", &found);
+    await_services(world, &found);
+    assert_int_equal(found.calls, 1);
+    assert_int_equal(found.count, 3);
+    assert_string_equal(found.records[0].target, "c.test");
+    assert_int_equal(found.records[0].priority, 20);
+    assert_int_equal(found.records[0].port, 2379);
+    assert_string_equal(found.records[1].target, "a.test");
+    assert_string_equal(found.records[2].target, "b.test");
+    assert_int_equal(found.records[2].port, 2381);
+    assert_int_equal(socket_env_watched(world->env), 0);
+    assert_int_equal(etcd__reactor_next_ms(&world->reactor), INT64_MAX);
+}
+
+static void services_that_are_not_there(void **state)
+{
+    static const char *const services[] = {
+        "_etcd-client._tcp.nobody.test", /* no such name */
+        "_etcd-client._tcp.none.test",   /* no record */
+        "_etcd-client-ssl._tcp.test",    /* decidedly not here: the target is the root */
+        "127.0.0.1",
+    };
+    struct world *world = *state;
+
+    etcd__resolver_use(world->resolver, world->conf, world->server.place);
+    for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
+        struct found found;
+
+        ask_service(world, services[i], &found);
+        await_services(world, &found);
+        assert_int_equal(found.count, 0);
+        assert_string_equal(found.error, "no SRV record");
+    }
+}
+
+static void services_can_be_left(void **state)
+{
+    struct world *world = *state;
+    struct found left, kept;
+    struct etcd__lookup *lookup;
+
+    etcd__resolver_use(world->resolver, world->conf, world->server.place);
+    lookup = ask_service(world, "_etcd-client._tcp.test", &left);
+    ask_service(world, "_etcd-client._tcp.test", &kept);
+    etcd__lookup_cancel(lookup);
+    await_services(world, &kept);
+    assert_int_equal(left.calls, 0);
+    world->server.silent = true;
+    ask_service(world, "_etcd-client._tcp.test", &left);
+    turn(world); /* and the resolver goes */
+}
+
 static void no_server_is_a_reason(void **state)
 {
     struct world *world = *state;
     struct name_server gone;
     struct answer answer;
 
-    server_open(&gone);
-    close(gone.fd);
+    name_server_open(&gone);
+    name_server_close(&gone);
     etcd__resolver_use(world->resolver, world->conf, gone.place);
     ask(world, "both.test", &answer);
     run_until_called(world, &answer);
@@ -453,6 +473,29 @@ static void survives_lack_of_memory(void **state)
     assert_true(alloc_fail_each(resolve_once, *state) >= 5);
 }
 
+static void services_once(size_t n, void *user)
+{
+    struct world *world = user;
+    struct etcd__resolver *resolver = NULL;
+    struct etcd__lookup *lookup;
+    struct found found = {0};
+
+    if (etcd__resolver_new(&world->reactor, &resolver, NULL) == ETCD_OK) {
+        etcd__resolver_use(resolver, world->conf, world->server.place);
+        if (etcd__resolver_services(resolver, "_etcd-client._tcp.test", on_services, &found, &lookup, NULL) ==
+            ETCD_OK)
+            await_services(world, &found);
+    }
+    if (alloc_count() < n)
+        assert_int_equal(found.count, 3);
+    etcd__resolver_free(resolver);
+}
+
+static void services_survive_lack_of_memory(void **state)
+{
+    assert_true(alloc_fail_each(services_once, *state) >= 5);
+}
+
 /* ---- the environment's names ---- */
 
 static void the_environment_goes_first(void **state)
@@ -503,6 +546,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_resolv_conf_that_cannot_be_read, start, stop),
         cmocka_unit_test_setup_teardown(an_answer_may_free_the_resolver, start, stop),
         cmocka_unit_test_setup_teardown(survives_lack_of_memory, start, stop),
+        cmocka_unit_test_setup_teardown(services_are_found, start, stop),
+        cmocka_unit_test_setup_teardown(services_that_are_not_there, start, stop),
+        cmocka_unit_test_setup_teardown(services_can_be_left, start, stop),
+        cmocka_unit_test_setup_teardown(services_survive_lack_of_memory, start, stop),
         cmocka_unit_test(the_environment_goes_first),
     };
 
