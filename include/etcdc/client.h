@@ -133,8 +133,8 @@ typedef struct etcd_client_opts {
     const char *discovery_srv;
     const char *discovery_srv_name; /**< Added to the service: `_etcd-client-ssl-NAME._tcp`. NULL: none. */
     /**
-     * A token that was issued elsewhere (JWT), instead of username and password. Never renewed by a login; its
-     * source is read when the client is opened, and again whenever a server refuses the token.
+     * A token that was issued elsewhere (JWT), instead of username and password. Never renewed by a login;
+     * its source is read when the client is opened, and again whenever a server refuses the token.
      */
     etcd_secret token;
     etcd_state_fn *on_state; /**< NULL: not wanted. */
@@ -317,6 +317,21 @@ ETCD_API ETCD_NODISCARD etcd_status etcd_client_set_endpoints(etcd_client *clien
 
 /** Whether calls can be made at once, now. Any thread. @since 0.1 */
 ETCD_API etcd_client_state etcd_client_state_now(const etcd_client *client);
+
+/**
+ * The version of etcd that a member reports, "3.5.30" say, as text with a NUL; members may differ during an
+ * upgrade: the lowest of those that answer is given.
+ *
+ * @param timeout_ms  0: the client's default. Once one has answered, the others have a second at most.
+ * @param[out] dst    `size` bytes; 16 are enough for any release.
+ * @retval ETCD_OK
+ * @retval ETCD_E_INVALID_ARGUMENT  `dst` is NULL, `size` 0.
+ * @retval common  See the head of kv.h.
+ * @par Threads Any; caller drive: the loop's thread.
+ * @since 0.1
+ */
+ETCD_API ETCD_NODISCARD etcd_status etcd_client_server_version(etcd_client *client, int64_t timeout_ms,
+                                                               char *dst, size_t size, etcd_error *reterr);
 
 ETCD_END_DECLS
 

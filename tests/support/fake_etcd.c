@@ -509,6 +509,13 @@ void fake_etcd_set_members(struct fake_etcd *fake, const struct fake_member *mem
     unlock(fake);
 }
 
+void fake_etcd_set_status(struct fake_etcd *fake, const struct fake_status *status)
+{
+    lock(fake);
+    fake_store_set_status(fake->store, status);
+    unlock(fake);
+}
+
 void fake_etcd_set_alarms(struct fake_etcd *fake, const struct fake_alarm *alarms, size_t count)
 {
     lock(fake);

@@ -101,6 +101,7 @@ void fake_etcd_set_snapshot(struct fake_etcd *fake, const void *data, size_t len
 /* Bytes of the oldest open answer to this method that flow control holds back. */
 size_t fake_etcd_unsent(struct fake_etcd *fake, const char *method);
 
+void fake_etcd_set_status(struct fake_etcd *fake, const struct fake_status *status);
 void fake_etcd_set_alarms(struct fake_etcd *fake, const struct fake_alarm *alarms, size_t count);
 
 /*

@@ -26,6 +26,7 @@ struct fake_store {
     unsigned tokens, expired; /* numbers of those handed out, and of those no longer accepted */
     const struct fake_member *members;
     size_t member_count;
+    struct fake_status status;
     int64_t leases[MAX_LEASES];
     size_t lease_count;
     struct fake_maintenance maintenance;
@@ -55,6 +56,7 @@ struct fake_store *fake_store_new(void)
     struct fake_store *store = must(calloc(1, sizeof(*store)));
 
     store->revision = 1;
+    store->status = (struct fake_status){.member_id = 1, .leader_id = 1, .term = 2, .version = "3.5.30"};
     return store;
 }
 
@@ -98,6 +100,11 @@ void fake_store_set_alarms(struct fake_store *store, const struct fake_alarm *al
     store->maintenance.count = count;
 }
 
+void fake_store_set_status(struct fake_store *store, const struct fake_status *status)
+{
+    store->status = *status;
+}
+
 int64_t fake_store_revision(const struct fake_store *store)
 {
     return store->revision;
@@ -124,9 +131,9 @@ static Etcd__Pb__ResponseHeader *header_of(struct fake_store *store)
 {
     etcd__pb__response_header__init(&store->header);
     store->header.cluster_id = 0xfa4e;
-    store->header.member_id = 1;
+    store->header.member_id = store->status.member_id;
     store->header.revision = store->revision;
-    store->header.raft_term = 2;
+    store->header.raft_term = store->status.term;
     return &store->header;
 }
 
@@ -399,6 +406,18 @@ static struct fake_answer_bytes do_member_list(struct fake_store *store, const v
     return pack(&response.base);
 }
 
+static struct fake_answer_bytes do_status(struct fake_store *store, const void *message)
+{
+    Etcd__Pb__StatusResponse response = ETCD__PB__STATUS_RESPONSE__INIT;
+
+    (void)message;
+    response.version = (char *)(uintptr_t)store->status.version;
+    response.leader = store->status.leader_id;
+    response.raft_term = store->status.term;
+    response.header = header_of(store);
+    return pack(&response.base);
+}
+
 static struct fake_answer_bytes do_grant(struct fake_store *store, const void *message)
 {
     const Etcd__Pb__LeaseGrantRequest *request = message;
@@ -447,6 +466,7 @@ static const struct handler {
     {"Txn", &etcd__pb__txn_request__descriptor, do_txn},
     {"Authenticate", &etcd__pb__authenticate_request__descriptor, do_authenticate},
     {"MemberList", &etcd__pb__member_list_request__descriptor, do_member_list},
+    {"Status", &etcd__pb__status_request__descriptor, do_status},
     {"LeaseGrant", &etcd__pb__lease_grant_request__descriptor, do_grant},
     {"LeaseRevoke", &etcd__pb__lease_revoke_request__descriptor, do_revoke},
 };

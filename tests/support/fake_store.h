@@ -20,6 +20,12 @@ struct fake_member {
     bool learner;
 };
 
+/* What a member says of itself. */
+struct fake_status {
+    uint64_t member_id, leader_id, term;
+    const char *version; /* must stay */
+};
+
 struct fake_alarm {
     uint64_t member_id;
     int type;
@@ -42,6 +48,8 @@ void fake_store_set_auth(struct fake_store *store, const char *user, const char 
 void fake_store_expire_tokens(struct fake_store *store);
 /* `members` must stay. */
 void fake_store_set_members(struct fake_store *store, const struct fake_member *members, size_t count);
+/* At first: member 1, which leads in term 2, version 3.5.30. */
+void fake_store_set_status(struct fake_store *store, const struct fake_status *status);
 void fake_store_set_alarms(struct fake_store *store, const struct fake_alarm *alarms, size_t count);
 int64_t fake_store_revision(const struct fake_store *store);
 
