@@ -307,7 +307,9 @@ static void restart(struct etcd__lease_stream *stream, const struct etcd__subcha
 /* Those that are set aside count too: they are tried when the others fail. */
 static unsigned endpoints(const struct etcd_client *client)
 {
-    return (unsigned)etcd__channel_count(client->channel);
+    size_t count = etcd__channel_count(client->channel);
+
+    return count == 0 ? 1 : (unsigned)count;
 }
 
 /*

@@ -19,6 +19,7 @@ struct run {
     etcd_client *client;
     size_t failed;
     unsigned callbacks;
+    unsigned states, closed; /* told */
 };
 
 static void make_world(struct run *run)
@@ -137,12 +138,37 @@ static void call_async(struct run *run)
     assert_int_equal(run->callbacks, before + started);
 }
 
+static void on_state(etcd_client *client, etcd_client_state state, const etcd_error *err, void *user_data)
+{
+    struct run *run = user_data;
+
+    (void)client;
+    (void)err;
+    assert_int_equal(run->closed, 0);
+    run->states++;
+    run->closed += state == ETCD_CLIENT_CLOSED ? 1 : 0;
+}
+
+static void move(struct run *run)
+{
+    char version[16];
+    etcd_error err;
+
+    look(run, "set_endpoints",
+         etcd_client_set_endpoints(run->client, ETCD_LIST("http://192.0.2.1:2379"), &err), &err);
+    look(run, "put elsewhere", fake_put(run->client, 0, &err), &err);
+    look(run, "version", etcd_client_server_version(run->client, 0, version, sizeof(version), &err), &err);
+}
+
 static void live(struct run *run)
 {
     const etcd_client_opts opts = {.size = sizeof(opts),
                                    .endpoints = ETCD_LIST("192.0.2.1:2379"),
                                    .username = "u",
-                                   .password = ETCD_SECRET_TEXT("p")};
+                                   .password = ETCD_SECRET_TEXT("p"),
+                                   .prefer = ETCD_PREFER_LEADER,
+                                   .on_state = on_state,
+                                   .state_user_data = run};
     char text[512];
     etcd_client_opts own = opts;
     etcd_error err;
@@ -162,10 +188,12 @@ static void live(struct run *run)
     lease(run);
     reconnect(run);
     look(run, "sync", etcd_client_sync(run->client, 0, &err), &err);
+    move(run);
     fake_etcd_expire_tokens(run->fake);
     look(run, "put", fake_put(run->client, 0, &err), &err);
     (void)etcd_client_describe(run->client, text, sizeof(text));
     assert_status(etcd_client_close(run->client, &err), ETCD_OK, &err);
+    assert_int_equal(run->closed, 1);
 }
 
 static void scenario(size_t n, void *user)

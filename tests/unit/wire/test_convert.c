@@ -93,12 +93,28 @@ static void requests_borrow(void **state)
     assert_string_equal(etcd__wire_text("text"), "text");
 }
 
+static void the_term_is_found(void **state)
+{
+    /* cluster, member, revision, term 7; then something of the answer. */
+    static const uint8_t answer[] = {0x0a, 8, 8, 1, 16, 2, 24, 3, 32, 7, 0x12, 1, 0};
+    static const uint8_t without[] = {0x0a, 2, 8, 1, 0x12, 1, 0}, other[] = {0x12, 2, 32, 7},
+                         group[] = {0x0a, 3, 0x0b, 32, 7};
+
+    (void)state;
+    assert_true(etcd__wire_raft_term(answer, sizeof(answer)) == 7);
+    for (size_t len = 0; len < 10; len++)
+        assert_true(etcd__wire_raft_term(answer, len) == 0);
+    assert_true(etcd__wire_raft_term(without, sizeof(without)) == 0);
+    assert_true(etcd__wire_raft_term(other, sizeof(other)) == 0);
+    assert_true(etcd__wire_raft_term(group, sizeof(group)) == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pairs_are_views), cmocka_unit_test(empty_bytes_are_text_too),
         cmocka_unit_test(headers),         cmocka_unit_test(lists),
-        cmocka_unit_test(requests_borrow),
+        cmocka_unit_test(requests_borrow), cmocka_unit_test(the_term_is_found),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
