@@ -278,6 +278,57 @@ static void a_waiter_can_lose_its_place(void **state)
     real_close(&real);
 }
 
+/* The one in the middle of the line goes: who is behind it waits on, for the holder. */
+static void a_gap_in_the_line_lets_nobody_through(void **state)
+{
+    struct real real = open_real();
+    etcd_lock *lock = acquire(&real, "gap", 0);
+    struct contender middle, last;
+    etcd_get_result *result = NULL;
+
+    (void)state;
+    start(&middle, "gap");
+    assert_true(real_wait_keys(&real, "gap/", 2, 5000));
+    assert_int_equal(etcd_get(real.client, etcd_cstr("gap/"),
+                              ETCD_GET_OPTS(.prefix = true, .sort_target = ETCD_SORT_BY_CREATE_REVISION,
+                                            .sort_order = ETCD_SORT_DESCEND, .limit = 1),
+                              &result, NULL),
+                     ETCD_OK);
+    start(&last, "gap");
+    assert_true(real_wait_keys(&real, "gap/", 3, 5000));
+    assert_int_equal(etcd_lease_revoke(real.client, etcd_get_result_kv(result, 0)->lease_id, NULL, NULL),
+                     ETCD_OK);
+    etcd_get_result_free(result);
+    finish(&middle);
+    assert_int_equal(middle.status, ETCD_E_LEASE_LOST);
+    real_idle(&real, 200);
+    assert_false(atomic_load(&last.done));
+    assert_true(etcd_lock_held(lock));
+    release(lock);
+    finish(&last);
+    assert_int_equal(last.status, ETCD_OK);
+    real_close(&real);
+}
+
+/* Each lock is a session of its own, also of one client: the second is somebody else's. */
+static void two_locks_of_a_client_exclude_each_other(void **state)
+{
+    struct real real = open_real();
+    etcd_lock *first = acquire(&real, "twice", 0), *second = NULL;
+
+    (void)state;
+    assert_int_equal(etcd_lock_acquire(real.client, etcd_cstr("twice"),
+                                       ETCD_LOCK_OPTS(.try_lock = true, .allow_caller_drive = true), &second,
+                                       NULL),
+                     ETCD_E_BUSY);
+    assert_true(etcd_lock_held(first));
+    release(first);
+    second = acquire(&real, "twice", 0);
+    release(second);
+    assert_int_equal(real_leases(&real), 0);
+    real_close(&real);
+}
+
 static void waits_can_be_cancelled(void **state)
 {
     struct real real = open_real();
@@ -675,6 +726,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(waiters_come_in_order),
         cmocka_unit_test(a_name_is_not_a_prefix),
         cmocka_unit_test(a_waiter_can_lose_its_place),
+        cmocka_unit_test(a_gap_in_the_line_lets_nobody_through),
+        cmocka_unit_test(two_locks_of_a_client_exclude_each_other),
         cmocka_unit_test(waits_can_be_cancelled),
         cmocka_unit_test(a_revoked_lease_is_noticed),
         cmocka_unit_test(a_deleted_key_is_noticed),
