@@ -45,6 +45,7 @@ static etcd_status decode(const uint8_t *data, size_t len, void **ret_result, et
 static const struct etcd__rpc_kind once_kind = {
     .method = {"/etcdserverpb.Lease/LeaseKeepAlive", "lease keep-alive once", true},
     .repeatable = true,
+    .needs_leader = true,
     .decode = decode,
     .free_result = etcd__free,
 };
