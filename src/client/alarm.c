@@ -75,6 +75,7 @@ static etcd_status decode(const uint8_t *data, size_t len, void **ret_result, et
 static const struct etcd__rpc_kind list_kind = {
     .method = {"/etcdserverpb.Maintenance/Alarm", "alarm list", false},
     .repeatable = true,
+    .needs_leader = true,
     .decode = decode,
     .free_result = etcd__free,
 };
@@ -83,6 +84,7 @@ static const struct etcd__rpc_kind disarm_kind = {
     .method = {"/etcdserverpb.Maintenance/Alarm", disarm_name, false},
     .repeatable = true,
     .writes = true,
+    .needs_leader = true,
     .decode = decode,
     .free_result = etcd__free,
 };

@@ -197,6 +197,7 @@ static const struct etcd__rpc_kind move_leader_kind = {
 static const struct etcd__rpc_kind downgrade_kind = {
     .method = {"/etcdserverpb.Maintenance/Downgrade", "downgrade", false},
     .writes = true,
+    .needs_leader = true,
     .decode = decode_downgrade,
     .free_result = release_downgrade,
 };

@@ -24,6 +24,7 @@ static const char range_name[] = "range";
 static const struct etcd__rpc_kind page_kind = {
     .method = {"/etcdserverpb.KV/Range", range_name, false},
     .repeatable = true,
+    .needs_leader = true,
     .decode = etcd__get_decode,
     .free_result = etcd__get_result_release,
 };
@@ -166,7 +167,11 @@ static void on_page(void *user, etcd_status status, void *result, const etcd_err
 void etcd__range_ask(struct etcd_range *range)
 {
     int64_t now_ms = etcd__client_reactor(range->feed.client)->now_ms;
-    struct etcd__rpc_options options = {.fail_fast = range->opts.fail_fast, .timeout_ms = ETCD_TIMEOUT_NONE};
+    struct etcd__rpc_options options = {
+        .timeout_ms = ETCD_TIMEOUT_NONE,
+        .fail_fast = range->opts.fail_fast,
+        .serializable = range->opts.serializable,
+    };
     Etcd__Pb__RangeRequest request = ETCD__PB__RANGE_REQUEST__INIT;
     etcd_error err;
 

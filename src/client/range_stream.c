@@ -89,6 +89,7 @@ static void open_stream(struct etcd_range *range)
         .ops = &call_ops,
         .deadline_ms = range->deadline_ms,
         .max_recv = client->config.max_recv_bytes,
+        .require_leader = !range->opts.serializable,
         .fail_fast = range->opts.fail_fast,
     };
     Etcd__Pb__RangeRequest request = ETCD__PB__RANGE_REQUEST__INIT;
