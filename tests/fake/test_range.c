@@ -439,7 +439,7 @@ static void test_one_that_is_left_is_reset(void **state)
 static void count_it(etcd_op *op, void *user_data)
 {
     (void)op;
-    (*(volatile size_t *)user_data)++;
+    __atomic_fetch_add((volatile size_t *)user_data, 1, __ATOMIC_RELEASE);
 }
 
 static void test_steps_are_operations(void **state)
