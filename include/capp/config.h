@@ -23,7 +23,9 @@
  *
  * @par Environment
  * `PREFIX_ETCD__CLIENTS__DEFAULT__ENDPOINTS`: the prefix, and two underscores where the key has a dot. An
- * empty value counts as none.
+ * empty value counts as none. A program that names no prefix has `CAPP`, of which variables that no option
+ * wants are only warned of. So are, with any prefix, options of a name that the program does not use: a
+ * group of programs may share one environment.
  *
  * @par Arguments
  * `--etcd.clients.default.endpoints=a,b` or `--key value`; `--key` alone, at the end or before another

@@ -30,18 +30,18 @@
  * registrations that are still held; then the clients are closed, in reverse order. Until capp_free() a
  * closed client answers with ETCD_E_CLOSED.
  *
- * @par Environment
- * Variables win over what the program says of a client. NAME is the client's name in capitals, with `_` for
- * `-`:
+ * @par Configuration
+ * What the configuration (capp/config.h) says of a client wins over what the program says:
  *
- *     CAPP_ETCD__CLIENTS__NAME__ENDPOINTS        a comma-separated list
- *     CAPP_ETCD__CLIENTS__NAME__USERNAME
- *     CAPP_ETCD__CLIENTS__NAME__PASSWORD         the password itself, or
- *     CAPP_ETCD__CLIENTS__NAME__PASSWORD__ENV    the name of the variable that holds it, or
- *     CAPP_ETCD__CLIENTS__NAME__PASSWORD__FILE   the path of the file that holds it
+ *     etcd:
+ *       clients:
+ *         default:   { endpoints: [localhost:2379], dial_timeout: 5s }
+ *         discovery: { endpoints: [a:2379, b:2379], username: admin, password: { env: DISCOVERY_PASSWORD } }
  *
- * A value that is wrong is a mistake of the build; a variable below CAPP_ETCD__CLIENTS__ that nothing reads
- * is logged as a warning.
+ * in files, `CAPP_ETCD__CLIENTS__DEFAULT__ENDPOINTS` in the environment, `--etcd.clients.default.endpoints`
+ * in the arguments. `--help-config` lists all keys. A value that is wrong is a mistake of the build, with its
+ * place. A client that the configuration has and the program does not add is a mistake too, unless it is the
+ * environment's, which several programs may share: that is a warning.
  */
 #ifndef CAPP_ETCD_H
 #define CAPP_ETCD_H
@@ -95,7 +95,7 @@ typedef struct capp_etcd_client_opts {
 /**
  * The module, for capp_configure(). May be used several times: all uses fill one factory.
  *
- * @param fn         Adds the clients; NULL adds none.
+ * @param fn         Adds the clients; NULL adds those of the configuration, see capp_etcd_add_configured().
  * @param user_data  Passed to @p fn; must stay valid until capp_build() returns.
  * @since 0.1
  */
@@ -113,8 +113,7 @@ CAPP_API capp_module capp_etcd(capp_etcd_fn *fn, void *user_data);
  *
  * @retval CAPP_OK
  * @retval CAPP_E_DUPLICATE         The name is taken; the first client stays as it is.
- * @retval CAPP_E_INVALID_ARGUMENT  A bad name, option or environment variable, or a password whose source
- *     is missing or empty.
+ * @retval CAPP_E_INVALID_ARGUMENT  A bad name or option, or a password whose source is missing or empty.
  * @retval CAPP_E_IO                A file cannot be read, or there is no descriptor or thread.
  * @retval CAPP_E_NO_MEMORY
  * @retval CAPP_E_STATE             Outside of the capp_etcd_fn.
@@ -128,6 +127,16 @@ CAPP_API capp_status capp_etcd_add_client(capp_etcd_builder *builder, const char
 CAPP_API capp_status capp_etcd_add_client_with(capp_etcd_builder *builder, const char *name,
                                                const etcd_client_opts *opts,
                                                const capp_etcd_client_opts *client_opts);
+
+/**
+ * Adds every client that the configuration has below `etcd.clients` and that was not added yet.
+ *
+ * @retval CAPP_OK  Also when there is none.
+ * @retval other    As capp_etcd_add_client(), of the first that could not be added.
+ * The status may be ignored.
+ * @since 0.1
+ */
+CAPP_API capp_status capp_etcd_add_configured(capp_etcd_builder *builder);
 
 /**
  * What the application is configured through: its environment, its log, and capp_setup_fail() for a mistake
@@ -173,7 +182,7 @@ CAPP_API CAPP_NODISCARD capp_status capp_etcd_factory_new(const capp_logger *log
  *
  * @param factory      Borrowed.
  * @param name         See the top of this file. Copied.
- * @param opts         As for capp_etcd_add_client(), but no environment is read, and caller drive is
+ * @param opts         As for capp_etcd_add_client(), but no configuration is read, and caller drive is
  *                     allowed, to a program that uses all of the factory on the loop's thread.
  * @param client_opts  NULL for the defaults.
  * @param[out] reterr  Set on failure only. NULL if not wanted.

@@ -248,6 +248,16 @@ CAPP_API capp_status capp_setup_bind(capp_setup *setup, const capp_options *opti
 CAPP_API const char *capp_setup_section_name(const capp_setup *setup, const char *section, size_t index);
 
 /**
+ * Where the value of a key came from, for messages: "app.yaml:3:5", "environment variable MYAPP_X".
+ *
+ * @param key       "etcd.clients.default.endpoints".
+ * @param[out] dst  `size` bytes; a text with a NUL, cut if need be.
+ * @return False when no source has a value for it; dst is untouched then.
+ * @since 0.1
+ */
+CAPP_API bool capp_setup_place(const capp_setup *setup, const char *key, char *dst, size_t size);
+
+/**
  * Adds a mistake to the build's list, with the module's name in front. Call it as often as needed.
  *
  * @param status  Not CAPP_OK. The status of the first mistake is what capp_build() returns.

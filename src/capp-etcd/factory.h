@@ -51,7 +51,7 @@ struct capp__etcd_adding {
     const char *name;
     const etcd_client_opts *opts;             /* NULL: the defaults */
     const capp_etcd_client_opts *client_opts; /* NULL: the defaults */
-    bool configured; /* by the module: the environment counts, and closing is on another thread */
+    bool configured;                          /* by the module: closing is on another thread */
 };
 
 /* Opens the client and makes it a member; connects nothing. `*ret_member` is NULL on failure. */

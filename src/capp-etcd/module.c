@@ -3,7 +3,7 @@
 #include "base/str.h"
 #include "factory.h"
 
-#include "overrides.h"
+#include "settings.h"
 
 enum { STOP_MS = 3000 }; /* what servers may take at a stop, where the application's limit leaves more */
 
@@ -27,7 +27,6 @@ static capp_status start(void *self, capp_error *reterr)
 {
     struct module *module = self;
 
-    capp__etcd_overrides_warn(module->factory, module->factory->logger);
     return capp__etcd_connect_all(module->factory, reterr);
 }
 
@@ -98,6 +97,7 @@ static struct module *find_or_make(capp_setup *setup, capp_status *ret_status, c
                                           .destroy = destroy,
                                           .self = module}) != CAPP_OK)
         return NULL;
+    (void)capp__etcd_settings_declare(setup);
     (void)capp_publish(setup, &module_type, NULL, module);
     (void)capp_publish(setup, &capp_etcd_factory_type, NULL, module->factory);
     (void)capp_on_stopping(setup, on_stopping, module);
@@ -110,10 +110,13 @@ static capp_status configure(capp_setup *setup, const capp_module *host_module, 
     capp_status status;
     struct module *module = find_or_make(setup, &status, reterr);
 
-    if (module == NULL || fn == NULL)
+    if (module == NULL)
         return status;
     module->builder.setup = setup;
-    fn(&module->builder, host_module->user_data);
+    if (fn == NULL)
+        (void)capp_etcd_add_configured(&module->builder);
+    else
+        fn(&module->builder, host_module->user_data);
     module->builder.setup = NULL;
     return CAPP_OK;
 }
@@ -150,18 +153,40 @@ static void offer(capp_setup *setup, const char *name, etcd_client *client)
     }
 }
 
+/* What the configuration says counts more; of a name that is taken or none it is not asked. */
+static capp_status open_client(capp_etcd_builder *builder, const char *name, const etcd_client_opts *opts,
+                               const capp_etcd_client_opts *client_opts,
+                               struct capp__etcd_member **ret_member, bool *ret_listed, capp_error *reterr)
+{
+    struct capp__etcd_adding adding = {
+        .name = name, .opts = opts, .client_opts = client_opts, .configured = true};
+    struct capp__etcd_settings settings;
+    capp_status status;
+
+    if (capp__etcd_name_check(name, NULL) != CAPP_OK || capp_etcd_factory_has(builder->factory, name))
+        return capp__etcd_add(builder->factory, &adding, ret_member, reterr);
+    status = capp__etcd_settings_read(&settings, builder->setup, name, opts, client_opts, ret_listed, reterr);
+    if (status != CAPP_OK)
+        return status;
+    adding.opts = &settings.opts;
+    adding.client_opts = &settings.client_opts;
+    status = capp__etcd_add(builder->factory, &adding, ret_member, reterr);
+    if (status != CAPP_OK)
+        capp__etcd_settings_blame(builder->setup, name, reterr);
+    return status;
+}
+
 capp_status capp_etcd_add_client_with(capp_etcd_builder *builder, const char *name,
                                       const etcd_client_opts *opts, const capp_etcd_client_opts *client_opts)
 {
-    const struct capp__etcd_adding adding = {
-        .name = name, .opts = opts, .client_opts = client_opts, .configured = true};
     struct capp__etcd_member *member;
+    bool listed = false;
     capp_error error;
 
     if (builder == NULL || builder->setup == NULL)
         return CAPP_E_STATE;
-    capp_status status = capp__etcd_add(builder->factory, &adding, &member, &error);
-    if (status != CAPP_OK)
+    capp_status status = open_client(builder, name, opts, client_opts, &member, &listed, &error);
+    if (status != CAPP_OK && !listed)
         (void)capp_setup_fail(builder->setup, status, "%s", error.message);
     if (status == CAPP_OK)
         offer(builder->setup, name, member->client);
@@ -173,6 +198,24 @@ capp_status capp_etcd_add_client_with(capp_etcd_builder *builder, const char *na
 capp_status capp_etcd_add_client(capp_etcd_builder *builder, const char *name, const etcd_client_opts *opts)
 {
     return capp_etcd_add_client_with(builder, name, opts, NULL);
+}
+
+capp_status capp_etcd_add_configured(capp_etcd_builder *builder)
+{
+    capp_status first = CAPP_OK;
+    const char *name;
+
+    if (builder == NULL || builder->setup == NULL)
+        return CAPP_E_STATE;
+    for (size_t i = 0; (name = capp__etcd_settings_name(builder->setup, i)) != NULL; i++) {
+        capp_status status = CAPP_OK;
+
+        if (!capp_etcd_factory_has(builder->factory, name))
+            status = capp_etcd_add_client(builder, name, NULL);
+        if (first == CAPP_OK)
+            first = status;
+    }
+    return first;
 }
 
 capp_setup *capp_etcd_builder_setup(capp_etcd_builder *builder)

@@ -6,7 +6,6 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "factory.h"
-#include "overrides.h"
 
 #include <assert.h>
 #include <string.h>
@@ -163,18 +162,9 @@ static capp_status open_client(capp_etcd_factory *factory, const struct capp__et
                                struct capp__etcd_member *member, capp_error *reterr)
 {
     etcd_client_opts opts = ETCD_CLIENT_OPTS_INIT;
-    struct capp__etcd_overrides overrides = {0};
     capp_status status = import_opts(adding, member, &opts, reterr);
 
-    if (status == CAPP_OK && adding->configured)
-        status = capp__etcd_overrides_apply(&overrides, member->name, &opts, reterr);
-    if (status == CAPP_OK) {
-        status = open_with(factory, adding, member, &opts, reterr);
-        if (status != CAPP_OK)
-            capp__etcd_overrides_blame(&overrides, reterr);
-    }
-    capp__etcd_overrides_deinit(&overrides);
-    return status;
+    return status == CAPP_OK ? open_with(factory, adding, member, &opts, reterr) : status;
 }
 
 /* ---- becoming a member ----------------------------------------------------------------------------- */

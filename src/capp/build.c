@@ -193,7 +193,7 @@ void capp__configure_all(capp_builder *builder)
         capp_setup_add_options(builder->program, builder->options.items[i]);
     for (size_t i = 0; i < builder->modules.count; i++)
         configure_module(builder, builder->modules.items[i]);
-    capp__config_check_unknown(&builder->app->config, &builder->mistakes);
+    capp__config_check_unknown(&builder->app->config, &builder->app->logger, &builder->mistakes);
     seal(builder);
 }
 

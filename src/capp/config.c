@@ -219,6 +219,17 @@ static void read_source(struct capp__config *config, const struct capp__source *
     }
 }
 
+const char *capp__config_env_prefix(const struct capp__config *config)
+{
+    for (size_t i = 0; i < config->sources.count; i++) {
+        const struct capp__source *source = config->sources.items[i];
+
+        if (source->kind == CAPP__SOURCE_ENV)
+            return source->text;
+    }
+    return NULL;
+}
+
 void capp__config_load(struct capp__config *config, struct capp__mistakes *mistakes)
 {
     const size_t given = config->sources.count;
@@ -230,6 +241,10 @@ void capp__config_load(struct capp__config *config, struct capp__mistakes *mista
         if (source->kind == CAPP__SOURCE_ARGS && !capp__config_scan_args(config, source, mistakes))
             mistakes->no_memory = true;
     }
+    if (capp__config_env_prefix(config) == NULL &&
+        !capp__config_add_source(
+            config, &(const struct capp__source){.kind = CAPP__SOURCE_ENV, .text = CAPP__ENV_PREFIX}))
+        mistakes->no_memory = true;
     for (int kind = 0; kind < CAPP__SOURCE_KINDS; kind++) {
         for (size_t i = 0; i < config->sources.count; i++) {
             const struct capp__source *source = config->sources.items[i];

@@ -10,6 +10,9 @@
 #include "config_tree.h"
 #include "mistakes.h"
 
+/* Of the environment, unless the program names its own. */
+#define CAPP__ENV_PREFIX "CAPP_"
+
 /* In the order in which they count; the later one wins. */
 enum capp__source_kind {
     CAPP__SOURCE_DEFAULT,
@@ -66,6 +69,8 @@ void capp__config_deinit(struct capp__config *config);
 bool capp__config_add_source(struct capp__config *config, const struct capp__source *source);
 /* Whether the arguments ask for something instead of a run. */
 bool capp__config_asked(const struct capp__config *config);
+/* The prefix of environment variables, with its underscore; NULL: none was named. */
+const char *capp__config_env_prefix(const struct capp__config *config);
 /* Reads all sources into the tree. What is wrong is noted. */
 void capp__config_load(struct capp__config *config, struct capp__mistakes *mistakes);
 
@@ -88,8 +93,13 @@ bool capp__table_is_sound(const capp_options *table, struct capp__mistakes *mist
 struct capp__bound *capp__config_bind(struct capp__config *config, const capp_options *table,
                                       const char *path, void *object, bool fresh,
                                       struct capp__mistakes *mistakes);
-/* Notes every value that no option has read. To be called when all is bound. */
-void capp__config_check_unknown(const struct capp__config *config, struct capp__mistakes *mistakes);
+/*
+ * Notes every value that no option has read. To be called when all is bound. Of the environment, which
+ * several programs may share, only warnings are made where a name is not known here, and where the prefix is
+ * not the program's own.
+ */
+void capp__config_check_unknown(const struct capp__config *config, const capp_logger *logger,
+                                struct capp__mistakes *mistakes);
 
 /* The texts of capp_config_dump() and capp_config_help(). False when out of memory. */
 struct etcd__buf;

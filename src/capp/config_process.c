@@ -70,9 +70,12 @@ static void add_variable(const char *variable, size_t prefix_len, struct capp__t
 
 void capp__config_read_env(const char *prefix, struct capp__tree *tree, struct capp__mistakes *mistakes)
 {
+    static const char own[] = "CAPP_ENV="; /* says what the environment is called, and is no option */
     size_t len = strlen(prefix);
 
     for (char **variable = environ; variable != NULL && *variable != NULL; variable++) {
+        if (strncmp(*variable, own, sizeof(own) - 1) == 0)
+            continue;
         if (strncmp(*variable, prefix, len) == 0 && strchr(*variable, '=') > *variable + len)
             add_variable(*variable, len, tree, mistakes);
     }

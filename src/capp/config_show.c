@@ -47,17 +47,6 @@ static const char *const kinds[] = {
     [CAPP_KIND_SECRET] = "secret: text, or env or file below it",
 };
 
-static const char *env_prefix(const struct capp__config *config)
-{
-    for (size_t i = 0; i < config->sources.count; i++) {
-        const struct capp__source *source = config->sources.items[i];
-
-        if (source->kind == CAPP__SOURCE_ENV)
-            return source->text;
-    }
-    return NULL;
-}
-
 static bool write_kind(const capp_option *option, struct etcd__buf *text)
 {
     bool ok = etcd__buf_printf(text, "    %s", kinds[option->kind]);
@@ -75,7 +64,7 @@ static bool write_option(const struct capp__config *config, const capp_options *
                          const capp_option *option, struct etcd__buf *text)
 {
     char key[CAPP__PATH_SIZE], variable[2 * CAPP__PATH_SIZE];
-    const char *prefix = env_prefix(config);
+    const char *prefix = capp__config_env_prefix(config);
     size_t len = 0;
     bool ok;
 

@@ -108,40 +108,73 @@ static void consider(struct search *search, const capp_options *table)
     }
 }
 
-static void complain(const struct capp__config *config, const struct capp__node *node, const char *path,
-                     struct capp__mistakes *mistakes)
+/* What is wanted, and who is told. */
+struct check {
+    const struct capp__config *config;
+    const capp_logger *logger;
+    struct capp__mistakes *mistakes;
+};
+
+/* Whether the environment may say it all the same. */
+static bool is_tolerated(const struct check *check, const struct capp__node *node, bool known)
+{
+    static const char environment[] = "environment ";
+    const char *prefix = capp__config_env_prefix(check->config);
+
+    return strncmp(node->place.source, environment, sizeof(environment) - 1) == 0 &&
+           (known || (prefix != NULL && strcmp(prefix, CAPP__ENV_PREFIX) == 0));
+}
+
+/* The option whose key is the most like this path. */
+static struct search nearest(const struct check *check, const char *path)
 {
     struct search search = {.wanted = path, .best = NEAR_MAX + 1};
-    char place[CAPP__PATH_SIZE + 64], shown[CAPP__PATH_SIZE];
 
-    for (size_t i = 0; i < config->tables.count; i++)
-        consider(&search, config->tables.items[i]);
-    capp__mistakes_add(mistakes, "", CAPP_E_INVALID_ARGUMENT, "%s: there is no option '%s'%s%s%s",
-                       capp__place_text(&node->place, place, sizeof(place)),
-                       etcd__escape_controls(shown, sizeof(shown), path, strlen(path)),
-                       search.best > NEAR_MAX ? "" : "; did you mean '",
-                       search.best > NEAR_MAX ? "" : search.nearest, search.best > NEAR_MAX ? "" : "'?");
+    for (size_t i = 0; i < check->config->tables.count; i++)
+        consider(&search, check->config->tables.items[i]);
+    return search;
+}
+
+static void complain(const struct check *check, const struct capp__node *node, const char *path)
+{
+    struct search search = nearest(check, path);
+    char place[CAPP__PATH_SIZE + 64], shown[CAPP__PATH_SIZE], text[4 * CAPP__PATH_SIZE];
+
+    capp__place_text(&node->place, place, sizeof(place));
+    etcd__escape_controls(shown, sizeof(shown), path, strlen(path));
+    if (search.best == 0)
+        etcd__format(text, sizeof(text), "%s: '%s' is of a name that is not used here", place, shown);
+    else
+        etcd__format(text, sizeof(text), "%s: there is no option '%s'%s%s%s", place, shown,
+                     search.best > NEAR_MAX ? "" : "; did you mean '",
+                     search.best > NEAR_MAX ? "" : search.nearest, search.best > NEAR_MAX ? "" : "'?");
+    if (is_tolerated(check, node, search.best == 0))
+        capp_log(check->logger, CAPP_LOG_WARN, "config", "%s", text);
+    else
+        capp__mistakes_add(check->mistakes, "", CAPP_E_INVALID_ARGUMENT, "%s", text);
 }
 
 /* `path` has room for CAPP__PATH_SIZE; what is below is added to it for a while. */
-static void walk(const struct capp__config *config, const struct capp__node *map, char *path, size_t len,
-                 struct capp__mistakes *mistakes)
+static void walk(const struct check *check, const struct capp__node *map, char *path, size_t len)
 {
     for (const struct capp__node *node = map->first; node != NULL; node = node->next) {
         size_t used = len +
                       etcd__format(path + len, CAPP__PATH_SIZE - len, "%s%s", len == 0 ? "" : ".", node->key);
 
-        if (node->kind == CAPP__NODE_MAP && !node->read)
-            walk(config, node, path, used, mistakes);
+        /* A map can be a value: that of a secret. */
+        if (node->kind == CAPP__NODE_MAP && !node->read && nearest(check, path).best > 0)
+            walk(check, node, path, used);
         else if (!node->read && node->kind != CAPP__NODE_NULL)
-            complain(config, node, path, mistakes);
+            complain(check, node, path);
         path[len] = '\0';
     }
 }
 
-void capp__config_check_unknown(const struct capp__config *config, struct capp__mistakes *mistakes)
+void capp__config_check_unknown(const struct capp__config *config, const capp_logger *logger,
+                                struct capp__mistakes *mistakes)
 {
+    const struct check check = {.config = config, .logger = logger, .mistakes = mistakes};
     char path[CAPP__PATH_SIZE] = "";
 
-    walk(config, &config->tree.root, path, 0, mistakes);
+    walk(&check, &config->tree.root, path, 0);
 }

@@ -209,3 +209,12 @@ const char *capp_setup_section_name(const capp_setup *setup, const char *section
     }
     return node == NULL ? NULL : node->key;
 }
+
+bool capp_setup_place(const capp_setup *setup, const char *key, char *dst, size_t size)
+{
+    const struct capp__node *node = key == NULL ? NULL : capp__tree_find(&setup->app->config.tree, key);
+
+    if (node != NULL)
+        capp__place_text(&node->place, dst, size);
+    return node != NULL;
+}

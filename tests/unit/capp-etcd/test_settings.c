@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the configuration says of clients. */
+#include "capp/etcd.h"
+
+#include "unit/capp/fixture.h"
+
+#include <unistd.h>
+
+#define BELOW "CAPP_ETCD__CLIENTS__READ_ONLY__"
+#define CANARY "c4n4ry-of-the-test"
+
+static const char *const variables[] = {
+    BELOW "ENDPOINTS",
+    BELOW "USERNAME",
+    BELOW "PASSWORD",
+    BELOW "PASSWORD__ENV",
+    BELOW "PASSWORD__FILE",
+    BELOW "ENDPOINT",
+    "CAPP_ETCD__CLIENTS__OTHER__ENDPOINTS",
+    "CAPP_ETCD__CLIENTS__OTHER__PASSWORD__ENV",
+};
+
+static char file_path[64];
+
+static int clear(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++)
+        unsetenv(variables[i]);
+    return 0;
+}
+
+static void write_file(const char *text)
+{
+    FILE *file = fopen(file_path, "w");
+
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void clients(capp_etcd_builder *b, void *user)
+{
+    (void)user;
+    capp_etcd_add_client_with(b, "read-only", ETCD_CLIENT_OPTS(.endpoints = ETCD_LIST("in-code:1")),
+                              CAPP_ETCD_CLIENT(.start = CAPP_ETCD_LAZY));
+}
+
+/* How a build is made, and what it said. */
+struct world {
+    capp_builder *builder;
+    struct log_text log;
+    capp_app *app;
+    capp_error error;
+    char text[2048]; /* of the client that was asked for */
+};
+
+static void begin(struct world *world, capp_etcd_fn *fn)
+{
+    memset(world, 0, sizeof(*world));
+    world->builder = quiet_builder(&world->log);
+    capp_use_log_level(world->builder, CAPP_LOG_TRACE);
+    capp_configure(world->builder, capp_etcd(fn, NULL));
+}
+
+/* Describes the client as it was built, or leaves the error. */
+static capp_status end(struct world *world, const char *client)
+{
+    capp_status status = capp_build(world->builder, &world->app, &world->error);
+
+    if (status == CAPP_OK) {
+        etcd_client *found = capp_get_named(world->app, etcd_client, client, &world->error);
+
+        if (found == NULL)
+            fail_msg("%s", world->error.message);
+        etcd_client_describe(found, world->text, sizeof(world->text));
+    }
+    capp_free(world->app);
+    assert_null(strstr(world->text, CANARY));
+    assert_null(strstr(world->log.text, CANARY));
+    return status;
+}
+
+static void nothing_is_changed_unless_said(void **state)
+{
+    static struct world world;
+
+    (void)state;
+    begin(&world, clients);
+    assert_int_equal(end(&world, "read-only"), CAPP_OK);
+    assert_has(world.text, "endpoints: in-code:1\n");
+    assert_has(world.text, "username: none\n");
+}
+
+static void endpoints_are_replaced(void **state)
+{
+    static struct world world;
+
+    (void)state;
+    setenv(BELOW "ENDPOINTS", "one:1, https://two:2,[::1]:3", 1);
+    begin(&world, clients);
+    assert_int_equal(end(&world, "read-only"), CAPP_OK);
+    assert_has(world.text, "one:1,https://two:2,");
+    assert_has(world.text, "[::1]:3\n");
+    assert_null(strstr(world.text, "in-code"));
+}
+
+/* The same client, once from code and once from a file, the environment and the arguments. */
+static void a_client_can_come_from_the_configuration(void **state)
+{
+    static struct world world, coded;
+    static char *argv[] = {"program", "--etcd.clients.read-only.max-call-recv-msg-size=8MiB",
+                           "--etcd.clients.read-only.start", "lazy"};
+
+    (void)state;
+    write_file("etcd:\n"
+               "  clients:\n"
+               "    read-only:\n"
+               "      endpoints: [https://a:1, https://b:2]\n"
+               "      Dial-Timeout: 10s\n"
+               "      request_timeout: 1500ms\n"
+               "      username: ann\n"
+               "      password: {file: '/nowhere'}\n"
+               "      auto_sync_interval: 30s\n"
+               "      max_call_send_msg_size: 4MiB\n"
+               "      dial_keep_alive_time: 20s\n"
+               "      insecure_skip_tls_verify: true\n"
+               "      server_name: etcd.internal\n");
+    setenv(BELOW "PASSWORD", CANARY, 1);
+    begin(&world, NULL);
+    capp_use_config_file(world.builder, file_path, 0);
+    capp_use_config_args(world.builder, 4, argv);
+    if (end(&world, "read-only") != CAPP_OK)
+        fail_msg("%s", world.error.message);
+    assert_has(world.text, "endpoints: https://a:1,https://b:2\n");
+    assert_has(world.text, "dial_timeout: 10000 ms\n");
+    assert_has(world.text, "timeout: 1500 ms\n");
+    assert_has(world.text, "username: ann\npassword: set\n");
+    assert_has(world.text, "auto_sync_interval: 30000 ms\n");
+    assert_has(world.text, "max_send: 4194304 bytes\nmax_recv: 8388608 bytes\n");
+    assert_has(world.text, "keepalive_time: 20000 ms\n");
+    assert_has(world.text, "tls.server_name: etcd.internal\ntls.insecure_skip_verify: true\n");
+    memset(&coded, 0, sizeof(coded));
+    etcd_client *client = NULL;
+    assert_int_equal(
+        etcd_client_open(
+            ETCD_CLIENT_OPTS(.name = "read-only", .endpoints = ETCD_LIST("https://a:1", "https://b:2"),
+                             .dial_timeout_ms = 10000, .timeout_ms = 1500, .username = "ann",
+                             .password = ETCD_SECRET_TEXT("x"), .auto_sync_interval_ms = 30000,
+                             .max_send_bytes = 4194304, .max_recv_bytes = 8388608, .keepalive_time_ms = 20000,
+                             .tls = ETCD_TLS_OPTS(.server_name = "etcd.internal",
+                                                  .insecure_skip_verify = true)),
+            &client, NULL),
+        ETCD_OK);
+    etcd_client_describe(client, coded.text, sizeof(coded.text));
+    assert_string_equal(world.text, coded.text);
+    etcd_client_free(client);
+}
+
+static void credentials_come_from_each_source(void **state)
+{
+    static struct world world;
+    char path[] = "/tmp/capp-etcd-test-XXXXXX";
+    int fd = mkstemp(path);
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, CANARY "\n", sizeof(CANARY)), sizeof(CANARY));
+    close(fd);
+    setenv("TEST_CANARY", CANARY, 1);
+    setenv(BELOW "USERNAME", "ann", 1);
+    const struct {
+        const char *variable, *value;
+    } sources[] = {
+        {BELOW "PASSWORD", CANARY},
+        {BELOW "PASSWORD__ENV", "TEST_CANARY"},
+        {BELOW "PASSWORD__FILE", path},
+    };
+    for (size_t i = 0; i < 3; i++) {
+        setenv(sources[i].variable, sources[i].value, 1);
+        begin(&world, clients);
+        assert_int_equal(end(&world, "read-only"), CAPP_OK);
+        assert_has(world.text, "username: ann\n");
+        assert_has(world.text, "password: set\n");
+        unsetenv(sources[i].variable);
+    }
+    unlink(path);
+    unsetenv("TEST_CANARY");
+}
+
+static void what_is_wrong_has_its_place(void **state)
+{
+    static const struct {
+        const char *variable, *value, *expected;
+    } table[] = {
+        {BELOW "ENDPOINTS", "a:1,,b:2",
+         "environment variable " BELOW "ENDPOINTS: etcd.clients.read-only.endpoints: "
+         "item 2 of the list is empty"},
+        {BELOW "ENDPOINTS", "a:port",
+         "environment variable " BELOW "ENDPOINTS: client 'read-only': endpoints[0]"},
+        {BELOW "ENDPOINTS", "http://u:" CANARY "@h:1", "environment variable " BELOW "ENDPOINTS: "},
+        {BELOW "USERNAME", "ann", "environment variable " BELOW "USERNAME: client 'read-only': username"},
+        {BELOW "PASSWORD", CANARY, "environment variable " BELOW "PASSWORD: client 'read-only': password"},
+    };
+    static struct world world;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        setenv(table[i].variable, table[i].value, 1);
+        begin(&world, clients);
+        assert_int_equal(end(&world, "read-only"), CAPP_E_INVALID_ARGUMENT);
+        assert_has(world.error.message, table[i].expected);
+        assert_null(strstr(world.error.message, CANARY));
+        unsetenv(table[i].variable);
+    }
+    setenv(BELOW "USERNAME", "ann", 1);
+    setenv(BELOW "PASSWORD__ENV", "NO_SUCH_VARIABLE", 1);
+    begin(&world, clients);
+    assert_int_equal(end(&world, "read-only"), CAPP_E_INVALID_ARGUMENT);
+    assert_has(world.error.message, "NO_SUCH_VARIABLE is not set");
+    unsetenv(BELOW "PASSWORD__ENV");
+    setenv(BELOW "PASSWORD__FILE", "/nowhere/at/all", 1);
+    begin(&world, clients);
+    assert_int_equal(end(&world, "read-only"), CAPP_E_IO);
+    assert_has(world.error.message, "/nowhere/at/all");
+    setenv(BELOW "PASSWORD", CANARY, 1);
+    begin(&world, clients);
+    assert_int_equal(end(&world, "read-only"), CAPP_E_INVALID_ARGUMENT);
+    assert_has(world.error.message, "another variable is set that says otherwise");
+}
+
+static void mistakes_in_a_file_are_found_together(void **state)
+{
+    static struct world world;
+
+    (void)state;
+    write_file("etcd:\n"
+               "  clients:\n"
+               "    read_only: {dial_timeout: 5, start: later, endpoint: x}\n"
+               "    other: {endpoints: [a]}\n"
+               "    \"no name\": {endpoints: [a]}\n");
+    begin(&world, clients);
+    capp_use_config_file(world.builder, file_path, 0);
+    assert_int_equal(end(&world, "read-only"), CAPP_E_INVALID_ARGUMENT);
+    assert_has(world.log.text, ":3:31: etcd.clients.read-only.dial_timeout: '5' is not a duration");
+    assert_has(world.log.text,
+               ":3:41: etcd.clients.read-only.start: 'later' is none of: eager, required, lazy");
+    assert_has(world.log.text, ":3:58: there is no option 'etcd.clients.read_only.endpoint'; did you mean "
+                               "'etcd.clients.read_only.endpoints'?");
+    assert_has(world.log.text, ":4:24: 'etcd.clients.other.endpoints' is of a name that is not used here");
+    begin(&world, NULL);
+    capp_use_config_file(world.builder, file_path, 0);
+    assert_int_equal(end(&world, "other"), CAPP_E_INVALID_ARGUMENT);
+    assert_has(world.log.text, "no name");
+    assert_null(strstr(world.log.text, "etcd.clients.other"));
+}
+
+static void what_nobody_reads_is_warned_of(void **state)
+{
+    static struct world world;
+
+    (void)state;
+    setenv(BELOW "ENDPOINT", CANARY, 1);
+    setenv(BELOW "ENDPOINTS", "a:1", 1);
+    setenv("CAPP_ETCD__CLIENTS__OTHER__ENDPOINTS", "a:1", 1);
+    setenv("CAPP_ETCD__CLIENTS__OTHER__PASSWORD__ENV", CANARY, 1);
+    begin(&world, clients);
+    assert_int_equal(end(&world, "read-only"), CAPP_OK);
+    assert_has(world.log.text,
+               "WARN config: environment variable " BELOW "ENDPOINT: there is no option "
+               "'etcd.clients.read_only.endpoint'; did you mean 'etcd.clients.read_only.endpoints'?");
+    assert_has(world.log.text, "WARN config: environment variable CAPP_ETCD__CLIENTS__OTHER__ENDPOINTS: "
+                               "'etcd.clients.other.endpoints' is of a name that is not used here");
+    assert_has(world.log.text, "'etcd.clients.other.password' is of a name that is not used here");
+}
+
+static int make_file(void **state)
+{
+    int fd;
+
+    (void)state;
+    snprintf(file_path, sizeof(file_path), "/tmp/capp-etcd-XXXXXX");
+    fd = mkstemp(file_path);
+    return fd < 0 ? -1 : close(fd);
+}
+
+static int remove_file(void **state)
+{
+    (void)state;
+    return unlink(file_path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(nothing_is_changed_unless_said, clear),
+        cmocka_unit_test_setup_teardown(endpoints_are_replaced, clear, clear),
+        cmocka_unit_test_setup_teardown(a_client_can_come_from_the_configuration, clear, clear),
+        cmocka_unit_test_setup_teardown(credentials_come_from_each_source, clear, clear),
+        cmocka_unit_test_setup_teardown(what_is_wrong_has_its_place, clear, clear),
+        cmocka_unit_test_setup_teardown(mistakes_in_a_file_are_found_together, clear, clear),
+        cmocka_unit_test_setup_teardown(what_nobody_reads_is_warned_of, clear, clear),
+    };
+
+    return cmocka_run_group_tests(tests, make_file, remove_file);
+}
