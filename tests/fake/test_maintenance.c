@@ -36,7 +36,12 @@ static void test_status_has_every_field(void **state)
     etcd_member_status_result *status = NULL;
     etcd_error err;
 
+    fake_etcd_set_status(
+        pair->listed,
+        &(struct fake_status){
+            .member_id = 7, .leader_id = 1002, .term = 1004, .version = "3.6.1", .learner = true});
     assert_status(etcd_member_status(pair->client, NULL, NULL, &status, &err), ETCD_OK, &err);
+    assert_int_equal(status->header.member_id, 7);
     assert_int_equal(status->header.cluster_id, 0xfa4e);
     assert_string_equal(status->version, "3.6.1");
     assert_int_equal(status->db_size, 1001);

@@ -25,31 +25,23 @@ static void *unpack(const ProtobufCMessageDescriptor *type, const uint8_t *data,
     return message;
 }
 
-/* Each field has a value of its own. */
-static struct fake_answer_bytes do_status(Etcd__Pb__ResponseHeader *header)
+void fake_maintenance_status(Etcd__Pb__StatusResponse *response, Etcd__Pb__DowngradeInfo *downgrade)
 {
-    Etcd__Pb__StatusResponse response = ETCD__PB__STATUS_RESPONSE__INIT;
-    Etcd__Pb__DowngradeInfo downgrade = ETCD__PB__DOWNGRADE_INFO__INIT;
-    char error[] = "memberID:1 alarm:NOSPACE", version[] = "3.6.1", storage[] = "3.6.0", target[] = "3.5.0";
-    char *errors[] = {error};
+    static char alarm[] = "memberID:1 alarm:NOSPACE", storage[] = "3.6.0", target[] = "3.5.0";
+    static char *errors[] = {alarm};
 
-    downgrade.enabled = true;
-    downgrade.target_version = target;
-    response.header = header;
-    response.version = version;
-    response.db_size = 1001;
-    response.leader = 1002;
-    response.raft_index = 1003;
-    response.raft_term = 1004;
-    response.raft_applied_index = 1005;
-    response.errors = errors;
-    response.n_errors = 1;
-    response.db_size_in_use = 1006;
-    response.is_learner = true;
-    response.storage_version = storage;
-    response.db_size_quota = 1007;
-    response.downgrade_info = &downgrade;
-    return pack(&response.base);
+    etcd__pb__downgrade_info__init(downgrade);
+    downgrade->enabled = true;
+    downgrade->target_version = target;
+    response->db_size = 1001;
+    response->raft_index = 1003;
+    response->raft_applied_index = 1005;
+    response->errors = errors;
+    response->n_errors = 1;
+    response->db_size_in_use = 1006;
+    response->storage_version = storage;
+    response->db_size_quota = 1007;
+    response->downgrade_info = downgrade;
 }
 
 static void withdraw(struct fake_maintenance *maintenance, size_t index)
@@ -157,9 +149,7 @@ bool fake_maintenance_call(struct fake_maintenance *maintenance, Etcd__Pb__Respo
                            const char *method, const uint8_t *data, size_t len,
                            struct fake_answer_bytes *ret_answer)
 {
-    if (strcmp(method, "Status") == 0)
-        *ret_answer = do_status(header);
-    else if (strcmp(method, "Alarm") == 0)
+    if (strcmp(method, "Alarm") == 0)
         *ret_answer = do_alarm(maintenance, header, data, len);
     else if (strcmp(method, "Defragment") == 0)
         *ret_answer = do_defragment(header);

@@ -13,6 +13,8 @@ struct fake_maintenance {
     size_t count;
 };
 
+/* Fills what the store does not know; each field has a value of its own. */
+void fake_maintenance_status(Etcd__Pb__StatusResponse *response, Etcd__Pb__DowngradeInfo *downgrade);
 /* False: it is none of its methods. */
 bool fake_maintenance_call(struct fake_maintenance *maintenance, Etcd__Pb__ResponseHeader *header,
                            const char *method, const uint8_t *data, size_t len,

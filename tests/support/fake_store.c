@@ -409,11 +409,14 @@ static struct fake_answer_bytes do_member_list(struct fake_store *store, const v
 static struct fake_answer_bytes do_status(struct fake_store *store, const void *message)
 {
     Etcd__Pb__StatusResponse response = ETCD__PB__STATUS_RESPONSE__INIT;
+    Etcd__Pb__DowngradeInfo downgrade;
 
     (void)message;
+    fake_maintenance_status(&response, &downgrade);
     response.version = (char *)(uintptr_t)store->status.version;
     response.leader = store->status.leader_id;
     response.raft_term = store->status.term;
+    response.is_learner = store->status.learner;
     response.header = header_of(store);
     return pack(&response.base);
 }

@@ -24,6 +24,7 @@ struct fake_member {
 struct fake_status {
     uint64_t member_id, leader_id, term;
     const char *version; /* must stay */
+    bool learner;
 };
 
 struct fake_alarm {
