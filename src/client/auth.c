@@ -58,6 +58,7 @@ static void become_ready(struct etcd__auth *auth, const char *token)
 
     etcd__timer_disarm(reactor, &auth->timer);
     auth->failures = 0;
+    auth->told_refused = false;
     auth->avoid = NULL;
     if (!etcd__channel_set_token(auth->client->channel, token)) {
         auth->state = ETCD__AUTH_EMPTY;
@@ -87,6 +88,9 @@ static void refused(struct etcd__auth *auth, const struct etcd__call_end *end, s
     auth->state = ETCD__AUTH_EMPTY;
     (void)etcd__error_of_end(&auth->error, auth->client, "login", end, &verdict, false);
     etcd__error_prefix(&auth->error, "user '%s'", config->username);
+    etcd__log(&auth->client->log, auth->told_refused ? ETCD_LOG_DEBUG : ETCD_LOG_ERROR, "auth", "%s",
+              auth->error.message);
+    auth->told_refused = true;
     finish(auth, verdict.status);
 }
 

@@ -50,6 +50,7 @@ struct etcd__auth {
     int64_t limit_ms;                     /* of the login under way */
     const struct etcd__subchannel *avoid; /* the last one did not answer there; only for comparing */
     bool warned_not_enabled;
+    bool told_refused; /* since the last login that succeeded */
 };
 
 /* ETCD_E_NO_MEMORY; ETCD_E_INVALID_ARGUMENT, ETCD_E_IO: the token's source. */

@@ -58,27 +58,30 @@ etcd_status etcd__client_password(const struct etcd_client *client, struct etcd_
 
 /* ---- opening --------------------------------------------------------------------------------------- */
 
-static void on_endpoint(void *user, const struct etcd__endpoint *endpoint, const etcd_error *err)
+static void on_endpoint(void *user, const struct etcd__endpoint *endpoint, enum etcd__endpoint_event event,
+                        const etcd_error *err)
 {
+    static const char *const said[] = {
+        [ETCD__ENDPOINT_CONNECTED] = "connected to",
+        [ETCD__ENDPOINT_RECONNECTED] = "reconnected to",
+        [ETCD__ENDPOINT_LOST] = "lost the connection:",
+        [ETCD__ENDPOINT_UNREACHABLE] = "not connected:",
+    };
     struct etcd_client *client = user;
+    /* The first failure is news, those of the attempts that follow are not. */
+    bool news = event != ETCD__ENDPOINT_UNREACHABLE || !client->in_outage;
 
+    etcd__log(&client->log, news ? ETCD_LOG_INFO : ETCD_LOG_DEBUG, "connect", "client '%s': %s %s",
+              etcd__client_label(client), said[event], err == NULL ? endpoint->text : err->message);
+    client->in_outage = err != NULL;
+    etcd__count(err == NULL ? &client->metrics.connects : &client->metrics.losses, 1);
     if (err == NULL) {
-        client->in_outage = false;
-        etcd__count(&client->metrics.connects, 1);
         etcd__leader_news(&client->leader);
         etcd__discovery_settled(&client->discovery);
-        etcd__log(&client->log, ETCD_LOG_INFO, "connect", "client '%s': connected to %s",
-                  etcd__client_label(client), endpoint->text);
         etcd__ready_notify(client);
-        return;
-    }
-    etcd__count(&client->metrics.losses, 1);
-    /* The first failure is news, those of the attempts that follow are not. */
-    etcd__log(&client->log, client->in_outage ? ETCD_LOG_DEBUG : ETCD_LOG_INFO, "connect",
-              "client '%s': %s: %s", etcd__client_label(client), endpoint->text, err->message);
-    client->in_outage = true;
-    if (etcd__channel_all_failed(client->channel))
+    } else if (etcd__channel_all_failed(client->channel)) {
         etcd__discovery_wanted(&client->discovery);
+    }
 }
 
 static void on_state(void *user, enum etcd__channel_state state, const etcd_error *err)
@@ -240,7 +243,7 @@ static void close_in_engine(void *arg)
     if (client->torn_down)
         return;
     client->torn_down = true;
-    etcd__log(&client->log, ETCD_LOG_INFO, "client", "client '%s': closed", etcd__client_label(client));
+    etcd__log(&client->log, ETCD_LOG_INFO, "client", "client '%s': closing", etcd__client_label(client));
     etcd__sync_stop(&client->sync);
     etcd__discovery_stop(&client->discovery);
     etcd__watch_hub_end_all(&client->watches, ETCD_E_CLOSED);
@@ -255,6 +258,7 @@ static void close_in_engine(void *arg)
     client->channel = NULL;
     etcd__tls_unref(client->tls);
     client->tls = NULL;
+    etcd__log(&client->log, ETCD_LOG_INFO, "client", "client '%s': closed", etcd__client_label(client));
     etcd__client_state_set(client, ETCD_CLIENT_CLOSED, NULL);
 }
 

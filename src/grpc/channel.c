@@ -192,7 +192,10 @@ static void on_ready(struct etcd__channel *channel, struct etcd__subchannel *sub
     open_waiting(channel, &channel->waiting);
     update_state(channel, NULL);
     if (channel->config.on_endpoint != NULL)
-        channel->config.on_endpoint(channel->config.user, &subchannel->endpoint, NULL);
+        channel->config.on_endpoint(channel->config.user, &subchannel->endpoint,
+                                    subchannel->known ? ETCD__ENDPOINT_RECONNECTED : ETCD__ENDPOINT_CONNECTED,
+                                    NULL);
+    subchannel->known = true;
 }
 
 static void lose_connection(struct etcd__channel *channel, const struct etcd__subchannel *subchannel,
@@ -216,7 +219,9 @@ static void on_failed(struct etcd__channel *channel, struct etcd__subchannel *su
     if (etcd__channel_all_failed(channel))
         fail_waiting(channel, &channel->waiting);
     if (channel->config.on_endpoint != NULL)
-        channel->config.on_endpoint(channel->config.user, &subchannel->endpoint, err);
+        channel->config.on_endpoint(channel->config.user, &subchannel->endpoint,
+                                    subchannel->was_ready ? ETCD__ENDPOINT_LOST : ETCD__ENDPOINT_UNREACHABLE,
+                                    err);
 }
 
 static void on_draining(struct etcd__channel *channel, struct etcd__subchannel *subchannel,

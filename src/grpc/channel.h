@@ -33,6 +33,13 @@ enum etcd__channel_state {
     ETCD__CHANNEL_READY, /* some endpoint is connected */
 };
 
+enum etcd__endpoint_event {
+    ETCD__ENDPOINT_CONNECTED,
+    ETCD__ENDPOINT_RECONNECTED, /* it was connected before */
+    ETCD__ENDPOINT_LOST,        /* a connection that was in use */
+    ETCD__ENDPOINT_UNREACHABLE, /* an attempt to connect failed */
+};
+
 struct etcd__channel_config {
     struct etcd__reactor *reactor;
     struct etcd__resolver *resolver;
@@ -42,8 +49,9 @@ struct etcd__channel_config {
     int64_t dial_timeout_ms;
     int64_t keepalive_time_ms; /* 0: off */
     int64_t keepalive_timeout_ms;
-    /* Called when an endpoint becomes ready (err NULL) or is lost or cannot be reached. May be NULL. */
-    void (*on_endpoint)(void *user, const struct etcd__endpoint *endpoint, const etcd_error *err);
+    /* What became of an endpoint; `err` says why it was lost or cannot be reached. May be NULL. */
+    void (*on_endpoint)(void *user, const struct etcd__endpoint *endpoint, enum etcd__endpoint_event event,
+                        const etcd_error *err);
     /*
      * The state changed; not for the end. `err`: why the last connection is gone, when READY is over; else
      * NULL. May come inside calls of the owner, and must not call the channel. May be NULL.

@@ -111,6 +111,7 @@ static void on_lost(struct etcd__subchannel *subchannel, struct etcd__transport 
     if (transport != subchannel->transport)
         return; /* a draining one: its calls have the error */
     etcd__log(&subchannel->config->log, ETCD_LOG_DEBUG, "connect", "%s", err->message);
+    subchannel->was_ready = transport->ready;
     if (transport->ready) {
         reconnect(subchannel, transport);
     } else {
@@ -155,6 +156,8 @@ static void run_dial(struct etcd__task *task)
 
     assert(subchannel->state == ETCD__SUBCHANNEL_CONNECTING && subchannel->transport == NULL);
     if (etcd__transport_new(&config, &subchannel->transport, &err) != ETCD_OK) {
+        etcd__error_prefix(&err, "%s", subchannel->endpoint.text);
+        subchannel->was_ready = false;
         back_off(subchannel);
         subchannel->events->on_failed(subchannel->channel, subchannel, &err);
         return;

@@ -54,6 +54,8 @@ struct etcd__subchannel {
     unsigned bound_calls;      /* where `own`: those alive */
     int64_t aside_until_ms;
     int64_t aside_ms;    /* for how long it was set aside last */
+    bool known;          /* it was connected at least once */
+    bool was_ready;      /* what failed last was a connection in use */
     int64_t received_ms; /* when bytes last came */
     int64_t took;        /* smoothed answer time, in 1/8 ms; -1: not known */
     int64_t took_ms;     /* when it was measured last */

@@ -116,12 +116,15 @@ size_t world_requests(const struct world_host *host)
 
 /* --- The world --- */
 
-static void on_endpoint(void *user, const struct etcd__endpoint *endpoint, const etcd_error *err)
+static void on_endpoint(void *user, const struct etcd__endpoint *endpoint, enum etcd__endpoint_event event,
+                        const etcd_error *err)
 {
     struct world *world = user;
+    bool up = event == ETCD__ENDPOINT_CONNECTED || event == ETCD__ENDPOINT_RECONNECTED;
 
     assert_non_null(endpoint->text);
-    if (err == NULL)
+    assert_int_equal(up, err == NULL);
+    if (up)
         world->ups++;
     else
         world->downs++;

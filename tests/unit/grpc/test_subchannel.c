@@ -12,11 +12,13 @@ struct log {
     size_t count;
 };
 
-static void on_endpoint(void *user, const struct etcd__endpoint *endpoint, const etcd_error *err)
+static void on_endpoint(void *user, const struct etcd__endpoint *endpoint, enum etcd__endpoint_event event,
+                        const etcd_error *err)
 {
     struct log *log = user;
 
     (void)endpoint;
+    (void)event;
     if (err != NULL && log->count < ETCD__COUNT(log->at))
         log->at[log->count++] = fake_now(log->world.fake);
 }
