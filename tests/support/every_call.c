@@ -338,6 +338,22 @@ static etcd_status downgrade(etcd_client *client, const char *endpoint, etcd_err
     return st;
 }
 
+static bool look_at_part(const etcd_backup_part *part, void *user_data)
+{
+    (void)user_data;
+    look(part->data.data, part->data.len);
+    look_at_text(part->version);
+    return true;
+}
+
+static etcd_status backup(etcd_client *client, const char *endpoint, etcd_error *err)
+{
+    etcd_backup_info info;
+
+    return etcd_backup_read(client, ETCD_BACKUP_OPTS(.endpoint = endpoint, .on_part = look_at_part), &info,
+                            err);
+}
+
 #define TYPE(name) &etcd__pb__##name##__descriptor
 
 const struct every_call every_call[] = {
@@ -371,5 +387,6 @@ const struct every_call every_call[] = {
     {"HashKV", TYPE(hash_kv_response), hash_kv, false, true},
     {"MoveLeader", TYPE(move_leader_response), move_leader, true, false},
     {"Downgrade", TYPE(downgrade_response), downgrade, true, true},
+    {"Snapshot", TYPE(snapshot_response), backup, false, true},
 };
 const size_t every_call_count = sizeof(every_call) / sizeof(every_call[0]);
