@@ -417,7 +417,8 @@ static void test_one_that_is_left_is_reset(void **state)
 {
     struct fake_etcd *fake = *state;
     etcd_client *client = open_filled(fake, PAIRS, 64 << 10, NULL);
-    etcd_range *range = open_range(client, ETCD_RANGE_OPTS(.prefix = true, .page_size = 10));
+    etcd_range *range = open_range(client,
+                                   ETCD_RANGE_OPTS(.prefix = true, .page_size = 10, .timeout_ms = 60000));
     size_t resets = fake_etcd_resets(fake);
     int64_t until_ms = test_deadline_ms(5000);
     etcd_error err;
