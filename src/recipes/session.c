@@ -4,14 +4,13 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/random.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/random.h>
 
 enum { GIVE_BACK_MAX_S = 3600 };
 
@@ -153,15 +152,13 @@ etcd_status etcd__session_start(etcd_client *client, etcd_lease lease, int64_t s
 }
 
 /* An id that nobody else will think of: 63 bits of chance, as the server would choose it. */
-static bool choose_id(int64_t *ret_id)
+static int64_t choose_id(void)
 {
     uint64_t id;
 
-    if (getrandom(&id, sizeof(id), 0) != (ssize_t)sizeof(id))
-        return false;
+    etcd__random_bytes(&id, sizeof(id));
     id &= INT64_MAX;
-    *ret_id = id == 0 ? 1 : (int64_t)id;
-    return true;
+    return id == 0 ? 1 : (int64_t)id;
 }
 
 etcd_status etcd__session_request(struct etcd__session_request *request, etcd_client *client, int64_t ttl_s,
@@ -170,9 +167,7 @@ etcd_status etcd__session_request(struct etcd__session_request *request, etcd_cl
     etcd_status st;
     int64_t left;
 
-    *request = (struct etcd__session_request){.client = client, .lease.ttl_s = ttl_s};
-    if (!choose_id(&request->lease.id))
-        return etcd__fail(reterr, ETCD_E_IO, "no random number for a lease id: %s", strerror(errno));
+    *request = (struct etcd__session_request){.client = client, .lease = {.id = choose_id(), .ttl_s = ttl_s}};
     st = etcd__limit_try(limit, &left, reterr);
     if (st != ETCD_OK)
         return st;

@@ -56,8 +56,8 @@ struct sim_cluster {
 struct sim_cluster *sim_cluster_new(struct fake_env *env, size_t members, uint64_t seed);
 void sim_cluster_free(struct sim_cluster *cluster);
 
-/* The time of recipes is that of this environment; NULL: before it is freed. */
-void sim_clock_set(const struct fake_env *env);
+/* Time and chance of recipes are those of this environment; NULL: before it is freed. */
+void sim_clock_set(struct fake_env *env);
 
 /* 0 .. n - 1; n > 0. */
 uint64_t sim_chance(uint64_t *chance, uint64_t n);
