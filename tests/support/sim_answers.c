@@ -7,7 +7,7 @@
 
 enum { CODE_INVALID_ARGUMENT = 3, CODE_NOT_FOUND = 5, CODE_FAILED_PRECONDITION = 9, CODE_OUT_OF_RANGE = 11 };
 enum { CODE_UNIMPLEMENTED = 12, CODE_INTERNAL = 13 };
-enum { MIN_TTL_S = 2, SECOND_MS = 1000 };
+enum { PATH_MAX_TXNS = 16, MIN_TTL_S = 2, SECOND_MS = 1000 };
 
 /* What an answer is built from: all of it is freed once the answer is encoded. */
 struct scrap {
@@ -23,6 +23,9 @@ struct call {
     bool dirty;
     int code;
     const char *message;
+    bool path[PATH_MAX_TXNS]; /* which way each transaction goes, nested ones too, as etcd settles it
+                                 beforehand */
+    size_t path_len, path_pos;
 };
 
 static void *must(void *ptr)
@@ -130,6 +133,14 @@ static void collect(struct call *call, const Etcd__Pb__RangeRequest *request, in
     }
 }
 
+/* etcd means no order as ascending, but fetches no more than the limit and one then. */
+static bool cuts_before_sorting(const Etcd__Pb__RangeRequest *request)
+{
+    return request->limit > 0 && request->sort_order == ETCD__PB__RANGE_REQUEST__SORT_ORDER__UNSORTED &&
+           request->min_mod_revision == 0 && request->max_mod_revision == 0 &&
+           request->min_create_revision == 0 && request->max_create_revision == 0;
+}
+
 /* What the answer says is the revision of the store: in a transaction, with what it wrote before. */
 static bool do_range(struct call *call, const void *message, void *answer)
 {
@@ -147,6 +158,8 @@ static bool do_range(struct call *call, const void *message, void *answer)
         return refuse(call, CODE_OUT_OF_RANGE, "etcdserver: mvcc: required revision has been compacted");
     response->header->revision = now;
     collect(call, request, request->revision > 0 ? request->revision : now, response);
+    if (cuts_before_sorting(request) && (int64_t)response->n_kvs > request->limit + 1)
+        response->n_kvs = (size_t)request->limit + 1;
     sort_kvs(response, request);
     if (request->limit > 0 && (int64_t)response->n_kvs > request->limit) {
         response->n_kvs = (size_t)request->limit;
@@ -326,26 +339,76 @@ static bool do_op(struct call *call, const Etcd__Pb__RequestOp *request, Etcd__P
     }
 }
 
-/* What etcd looks at before it begins: after that nothing may fail. */
-static bool check_op(struct call *call, const Etcd__Pb__RequestOp *op)
+static bool check_put(struct call *call, const Etcd__Pb__PutRequest *put)
 {
-    const Etcd__Pb__PutRequest *put = op->request_put;
-    const Etcd__Pb__RangeRequest *range = op->request_range;
-
-    if (op->request_case == ETCD__PB__REQUEST_OP__REQUEST_REQUEST_PUT) {
-        if (put->lease != 0 && sim_store_lease(call->store, put->lease) == NULL)
-            return refuse(call, CODE_NOT_FOUND, "etcdserver: requested lease not found");
-        if ((put->ignore_value || put->ignore_lease) && find(call->store, put->key) == NULL)
-            return refuse(call, CODE_INVALID_ARGUMENT, "etcdserver: key not found");
-    }
-    if (op->request_case == ETCD__PB__REQUEST_OP__REQUEST_REQUEST_RANGE) {
-        if (range->revision > call->store->revision)
-            return refuse(call, CODE_OUT_OF_RANGE,
-                          "etcdserver: mvcc: required revision is a future revision");
-        if (range->revision > 0 && range->revision < call->store->compacted)
-            return refuse(call, CODE_OUT_OF_RANGE, "etcdserver: mvcc: required revision has been compacted");
-    }
+    if ((put->ignore_value || put->ignore_lease) && find(call->store, put->key) == NULL)
+        return refuse(call, CODE_INVALID_ARGUMENT, "etcdserver: key not found");
+    if (put->lease != 0 && sim_store_lease(call->store, put->lease) == NULL)
+        return refuse(call, CODE_NOT_FOUND, "etcdserver: requested lease not found");
     return true;
+}
+
+static bool check_range(struct call *call, const Etcd__Pb__RangeRequest *range)
+{
+    if (range->revision > call->store->revision)
+        return refuse(call, CODE_OUT_OF_RANGE, "etcdserver: mvcc: required revision is a future revision");
+    if (range->revision > 0 && range->revision < call->store->compacted)
+        return refuse(call, CODE_OUT_OF_RANGE, "etcdserver: mvcc: required revision has been compacted");
+    return true;
+}
+
+static Etcd__Pb__RequestOp **branch_of(const Etcd__Pb__TxnRequest *request, bool succeeded, size_t *ret_count)
+{
+    *ret_count = succeeded ? request->n_success : request->n_failure;
+    return succeeded ? request->success : request->failure;
+}
+
+static void settle_path(struct call *call, const Etcd__Pb__TxnRequest *request)
+{
+    bool succeeded = true;
+    Etcd__Pb__RequestOp **branch;
+    size_t count;
+
+    for (size_t i = 0; i < request->n_compare && succeeded; i++)
+        succeeded = holds(call->store, request->compare[i]);
+    if (call->path_len == PATH_MAX_TXNS)
+        abort();
+    call->path[call->path_len++] = succeeded;
+    branch = branch_of(request, succeeded, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (branch[i]->request_case == ETCD__PB__REQUEST_OP__REQUEST_REQUEST_TXN)
+            settle_path(call, branch[i]->request_txn);
+    }
+}
+
+/* What etcd looks at before it begins, first at all puts, then at all reads: after that nothing may fail. */
+static bool check_txn(struct call *call, const Etcd__Pb__TxnRequest *request, bool puts)
+{
+    bool fine = true;
+    size_t count;
+    Etcd__Pb__RequestOp **branch = branch_of(request, call->path[call->path_pos++], &count);
+
+    for (size_t i = 0; i < count && fine; i++) {
+        if (branch[i]->request_case == ETCD__PB__REQUEST_OP__REQUEST_REQUEST_TXN)
+            fine = check_txn(call, branch[i]->request_txn, puts);
+        else if (puts && branch[i]->request_case == ETCD__PB__REQUEST_OP__REQUEST_REQUEST_PUT)
+            fine = check_put(call, branch[i]->request_put);
+        else if (!puts && branch[i]->request_case == ETCD__PB__REQUEST_OP__REQUEST_REQUEST_RANGE)
+            fine = check_range(call, branch[i]->request_range);
+    }
+    return fine;
+}
+
+static bool check_all(struct call *call, const Etcd__Pb__TxnRequest *request)
+{
+    bool fine;
+
+    settle_path(call, request);
+    fine = check_txn(call, request, true);
+    call->path_pos = 0;
+    fine = fine && check_txn(call, request, false);
+    call->path_pos = 0;
+    return fine;
 }
 
 static bool do_txn(struct call *call, const void *message, void *answer)
@@ -354,16 +417,11 @@ static bool do_txn(struct call *call, const void *message, void *answer)
     Etcd__Pb__TxnResponse *response = answer;
     Etcd__Pb__RequestOp **branch;
 
-    response->succeeded = true;
-    for (size_t i = 0; i < request->n_compare && response->succeeded; i++)
-        response->succeeded = holds(call->store, request->compare[i]);
-    branch = response->succeeded ? request->success : request->failure;
-    response->n_responses = response->succeeded ? request->n_success : request->n_failure;
+    if (call->path_len == 0 && !check_all(call, request))
+        return false;
+    response->succeeded = call->path[call->path_pos++];
+    branch = branch_of(request, response->succeeded, &response->n_responses);
     response->responses = scrap(call, (response->n_responses + 1) * sizeof(Etcd__Pb__ResponseOp *));
-    for (size_t i = 0; i < response->n_responses; i++) {
-        if (!check_op(call, branch[i]))
-            return false;
-    }
     for (size_t i = 0; i < response->n_responses; i++) {
         response->responses[i] = scrap(call, sizeof(Etcd__Pb__ResponseOp));
         if (!do_op(call, branch[i], response->responses[i]))
