@@ -276,10 +276,15 @@ static void test_the_asynchronous_forms(void **state)
     etcd_alarm_result *alarms = NULL;
     etcd_downgrade_result *downgrade = NULL;
     etcd_hash_result hash = {.hash = 0};
-    etcd_op *ops[8] = {NULL};
+    etcd_op *ops[8] = {NULL}, *holds = NULL; /* the connection */
     etcd_error err;
 
     fake_etcd_set_alarms(pair->other, three_alarms, 2);
+    fake_etcd_next(pair->other, "Hash", &(struct fake_step){.what = STEP_SILENT});
+    assert_status(etcd_hash_async(pair->client, endpoint, ETCD_ADMIN_OPTS(.timeout_ms = 60000), NULL, NULL,
+                                  &holds, &err),
+                  ETCD_OK, &err);
+    fake_await_calls(pair->client, pair->other, "Hash", 1);
     assert_status(etcd_member_status_async(pair->client, endpoint, NULL, NULL, NULL, &ops[0], &err), ETCD_OK,
                   &err);
     assert_status(etcd_alarm_list_async(pair->client, endpoint, NULL, NULL, NULL, &ops[1], &err), ETCD_OK,
@@ -319,6 +324,9 @@ static void test_the_asynchronous_forms(void **state)
     etcd_downgrade_result_free(downgrade);
     assert_int_equal(fake_etcd_calls(pair->listed, NULL), 0);
     assert_int_equal(fake_etcd_connections(pair->other), 1); /* all of them share it */
+    assert_false(etcd_op_done(holds));
+    etcd_op_cancel(holds);
+    etcd_op_free(holds);
 }
 
 static void refused(etcd_status status, const etcd_error *err, const char *part)
