@@ -233,7 +233,7 @@ static void test_time_is_over_half_way(void **state)
     etcd_error err;
 
     fake_etcd_next(world->fake, "Snapshot", &(struct fake_step){.what = STEP_HEADERS, .size = 2});
-    assert_status(read_all(world, &look, 400, NULL, &err), ETCD_E_DEADLINE, &err);
+    assert_status(read_all(world, &look, 900, NULL, &err), ETCD_E_DEADLINE, &err);
     assert_int_equal(look.parts, 2);
     fake_etcd_next(world->fake, "Snapshot", &(struct fake_step){.what = STEP_SILENT});
     assert_status(read_all(world, &none, 400, NULL, &err), ETCD_E_DEADLINE, &err);
@@ -375,7 +375,7 @@ static void test_the_old_file_stays_when_it_fails(void **state)
     assert_untouched(world);
     fake_etcd_next(world->fake, "Snapshot", &(struct fake_step){.what = STEP_HEADERS, .size = 2});
     assert_status(
-        etcd_backup_save(world->client, world->path, ETCD_BACKUP_OPTS(.timeout_ms = 400), NULL, &err),
+        etcd_backup_save(world->client, world->path, ETCD_BACKUP_OPTS(.timeout_ms = 900), NULL, &err),
         ETCD_E_DEADLINE, &err);
     assert_untouched(world);
     fake_etcd_next(world->fake, "Snapshot", &(struct fake_step){.what = STEP_ANSWER, .size = 3});

@@ -223,7 +223,7 @@ static void test_a_failure_leaves_it_where_it_stood(void **state)
     struct fake_etcd *fake = *state;
     etcd_client *client = open_filled(fake, 100, 3, NULL);
     etcd_range *range = open_range(client,
-                                   ETCD_RANGE_OPTS(.prefix = true, .page_size = 30, .timeout_ms = 400));
+                                   ETCD_RANGE_OPTS(.prefix = true, .page_size = 30, .timeout_ms = 800));
     const struct fake_step denied = {
         .what = STEP_STATUS, .code = 7, .message = "etcdserver: permission denied"};
     etcd_get_result *page = NULL;
@@ -374,7 +374,7 @@ static void test_a_stream_that_goes_silent(void **state)
     struct fake_etcd *fake = *state;
     etcd_client *client = open_filled(fake, PAIRS, 3, NULL);
     etcd_range *range = open_range(client,
-                                   ETCD_RANGE_OPTS(.prefix = true, .page_size = 50, .timeout_ms = 300));
+                                   ETCD_RANGE_OPTS(.prefix = true, .page_size = 50, .timeout_ms = 800));
     etcd_get_result *page = NULL;
     etcd_error err;
     size_t next;
