@@ -18,6 +18,7 @@ struct world {
     etcd_keepalive *keepalive;
     etcd_lock *lock;
     etcd_registration *registration;
+    etcd_election *election;
     etcd_watch *watch;
 };
 
@@ -84,6 +85,58 @@ FUNCTION(do_lease_list)
     return etcd_lease_list(world->client, ETCD_LEASE_OPTS(.timeout_ms = LIMIT_MS), NULL, err);
 }
 
+FUNCTION(do_keepalive_once)
+{
+    return etcd_lease_keepalive_once(world->client, world->lease.id, ETCD_LEASE_OPTS(.timeout_ms = LIMIT_MS),
+                                     NULL, err);
+}
+
+FUNCTION(do_campaign)
+{
+    etcd_election *election = NULL;
+
+    return etcd_election_campaign(world->client, etcd_cstr("another"), value,
+                                  ETCD_ELECTION_OPTS(.timeout_ms = LIMIT_MS, .allow_caller_drive = true),
+                                  &election, err);
+}
+
+FUNCTION(do_proclaim)
+{
+    return etcd_election_proclaim(world->election, value, LIMIT_MS, err);
+}
+
+FUNCTION(do_resign)
+{
+    etcd_election *election = world->election;
+
+    world->election = NULL;
+    return etcd_election_resign(election, LIMIT_MS, err);
+}
+
+FUNCTION(do_leader)
+{
+    etcd_get_result *leader = NULL;
+
+    return etcd_election_leader(world->client, etcd_cstr("led"), LIMIT_MS, &leader, err);
+}
+
+static void on_leader(etcd_observer *observer, const etcd_kv *leader, const etcd_error *err, void *user_data)
+{
+    (void)observer;
+    (void)leader;
+    (void)err;
+    (void)user_data;
+}
+
+FUNCTION(do_observe)
+{
+    etcd_observer *observer = NULL;
+
+    return etcd_election_observe(world->client, etcd_cstr("led"),
+                                 ETCD_OBSERVE_OPTS(.timeout_ms = LIMIT_MS, .on_leader = on_leader), &observer,
+                                 err);
+}
+
 FUNCTION(do_acquire)
 {
     etcd_lock *lock = NULL;
@@ -114,6 +167,19 @@ FUNCTION(do_leave)
 
     world->registration = NULL;
     return etcd_registration_close(registration, LIMIT_MS, err);
+}
+
+FUNCTION(do_update)
+{
+    return etcd_registration_update(world->registration, "y", LIMIT_MS, err);
+}
+
+FUNCTION(do_discovery)
+{
+    etcd_discovery *discovery = NULL;
+
+    return etcd_discovery_open(world->client, "web", ETCD_DISCOVERY_OPTS(.timeout_ms = LIMIT_MS), &discovery,
+                               err);
 }
 
 FUNCTION(do_discover)
@@ -156,11 +222,19 @@ static const struct function {
     {"lease_revoke", do_revoke},
     {"lease_time_to_live", do_time_to_live},
     {"lease_list", do_lease_list},
+    {"lease_keepalive_once", do_keepalive_once},
+    {"election_campaign", do_campaign},
+    {"election_proclaim", do_proclaim},
+    {"election_resign", do_resign},
+    {"election_leader", do_leader},
+    {"election_observe", do_observe},
     {"lock_acquire", do_acquire},
     {"lock_release", do_release},
     {"register", do_register},
+    {"registration_update", do_update},
     {"registration_close", do_leave},
     {"discover", do_discover},
+    {"discovery_open", do_discovery},
     {"view_open", do_view},
     {"watch_next", do_watch_next},
     {"client_release_leases", do_release_leases},
@@ -188,6 +262,10 @@ static int set_up(void **state)
     ok(etcd_lock_acquire(world->client, etcd_cstr("held"), ETCD_LOCK_OPTS(.allow_caller_drive = true),
                          &world->lock, &err),
        &err);
+    ok(etcd_election_campaign(world->client, etcd_cstr("led"), value,
+                              ETCD_ELECTION_OPTS(.ttl_s = 60, .allow_caller_drive = true), &world->election,
+                              &err),
+       &err);
     ok(etcd_register(world->client, "web", "1", "x", ETCD_REGISTER_OPTS(.ttl_s = 60), &world->registration,
                      &err),
        &err);
@@ -204,6 +282,7 @@ static int tear_down(void **state)
     etcd_watch_close(world->watch);
     etcd_keepalive_close(world->keepalive);
     (void)etcd_lock_release(world->lock, 0, NULL);
+    (void)etcd_election_resign(world->election, 0, NULL);
     (void)etcd_registration_close(world->registration, 0, NULL);
     etcd_client_free(world->client);
     etcd_server_free(world->server);
