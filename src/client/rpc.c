@@ -13,8 +13,12 @@ enum {
     HEDGE_MS = 1000,     /* an unanswered repeatable call is tried elsewhere as well */
     PAUSE_FIRST_MS = 25, /* between attempts; grows by 1.6, 20 % at random */
     PAUSE_MAX_MS = 1000,
+    ELECTION_PAUSE_MAX_MS = 250, /* while the members elect a leader, which takes a second or two */
+    ELECTION_ATTEMPTS = 12,
     SET_ASIDE_MS = 2000, /* how long a member that could not serve gets no new calls */
-    LOGINS_MAX = 2,      /* renewals of the token for one call */
+    /* The same for one that has no leader: it says so at once, and may have one soon. */
+    SET_ASIDE_LEADERLESS_MS = 250,
+    LOGINS_MAX = 2, /* renewals of the token for one call */
 };
 
 static const char maybe_applied[] = " (the write may have been applied)";
@@ -149,11 +153,16 @@ static int64_t asked_ms(struct etcd__rpc *rpc, const struct etcd__attempt *attem
     return attempt->call.sent_ms == 0 ? 0 : reactor_of(rpc)->now_ms - attempt->call.sent_ms;
 }
 
-/* A member that leaves a request without an answer for so long gets no others for a while. */
+/*
+ * A member that leaves a request without an answer for so long, though other things come from it, gets no
+ * others for a while. One from which nothing comes is pinged, and set aside until something does (health.h):
+ * to leave it alone now would put that off.
+ */
 static void note_silence(struct etcd__rpc *rpc, const struct etcd__attempt *attempt)
 {
     if (attempt != NULL && etcd__call_alive(&attempt->call) && attempt->call.subchannel != NULL &&
-        asked_ms(rpc, attempt) >= HEDGE_MS)
+        asked_ms(rpc, attempt) >= HEDGE_MS &&
+        etcd__subchannel_silence_ms(attempt->call.subchannel) < asked_ms(rpc, attempt))
         etcd__channel_set_aside(rpc->client->channel, attempt->call.subchannel, SET_ASIDE_MS);
 }
 
@@ -238,6 +247,8 @@ static void on_message(struct etcd__call *call, const uint8_t *data, size_t len)
 
     if (rpc->client->config.prefer == ETCD_PREFER_LEADER)
         etcd__leader_saw_term(&rpc->client->leader, etcd__wire_raft_term(data, len));
+    if (rpc->require_leader && call->subchannel != NULL)
+        etcd__subchannel_served(call->subchannel);
     if (rpc->route == ETCD__ROUTE_NEAREST)
         note_time(rpc, attempt);
     outdo(rpc, attempt);
@@ -269,15 +280,17 @@ static void answered(struct etcd__rpc *rpc)
 /* 0 when the next attempt can go elsewhere at once. */
 static int64_t pause_ms(struct etcd__rpc *rpc)
 {
-    int64_t pause = PAUSE_FIRST_MS;
+    int64_t pause = PAUSE_FIRST_MS, max_ms = PAUSE_MAX_MS;
 
+    if (rpc->leaderless && rpc->attempts <= ELECTION_ATTEMPTS)
+        max_ms = ELECTION_PAUSE_MAX_MS;
     if (rpc->attempts == 1 && rpc->only == NULL && rpc->avoid != NULL &&
         etcd__channel_has_other(rpc->client->channel, rpc->avoid))
         return 0;
-    for (unsigned i = 1; i < rpc->attempts && pause < PAUSE_MAX_MS; i++)
+    for (unsigned i = 1; i < rpc->attempts && pause < max_ms; i++)
         pause = pause * 8 / 5;
-    if (pause > PAUSE_MAX_MS)
-        pause = PAUSE_MAX_MS;
+    if (pause > max_ms)
+        pause = max_ms;
     return pause * (int64_t)(80 + etcd__reactor_random(reactor_of(rpc), 41)) / 100;
 }
 
@@ -356,7 +369,10 @@ static void failed(struct etcd__rpc *rpc, struct etcd__attempt *attempt, const s
                        end->endpoint[0] == '\0' ? "" : ": ", end->message);
     if (end->from_server && subchannel != NULL &&
         (verdict.remedy == ETCD__REMEDY_RETRY || verdict.remedy == ETCD__REMEDY_REPEAT)) {
-        etcd__channel_set_aside(rpc->client->channel, subchannel, SET_ASIDE_MS);
+        etcd__channel_set_aside(rpc->client->channel, subchannel,
+                                verdict.status == ETCD_E_NO_LEADER && verdict.remedy == ETCD__REMEDY_REPEAT
+                                    ? SET_ASIDE_LEADERLESS_MS
+                                    : SET_ASIDE_MS);
         etcd__leader_doubt(&rpc->client->leader);
     }
     if (was_done_before(rpc, attempt, verdict.status)) {
@@ -364,6 +380,7 @@ static void failed(struct etcd__rpc *rpc, struct etcd__attempt *attempt, const s
         return;
     }
     rpc->avoid = subchannel;
+    rpc->leaderless = verdict.status == ETCD_E_NO_LEADER;
     if (verdict.remedy == ETCD__REMEDY_LOGIN && rpc->logins < LOGINS_MAX &&
         etcd__auth_reject(&rpc->client->auth, attempt->generation)) {
         rpc->logins++;
@@ -434,7 +451,7 @@ static void try_elsewhere(struct etcd__rpc *rpc)
     const struct etcd__subchannel *subchannel = first_runs ? rpc->first.call.subchannel
                                                            : rpc->second->call.subchannel;
 
-    if (subchannel == NULL || !etcd__channel_has_other(rpc->client->channel, subchannel)) {
+    if (subchannel == NULL || !etcd__channel_has_second(rpc->client->channel, subchannel)) {
         etcd__timer_arm(reactor_of(rpc), &rpc->step, reactor_of(rpc)->now_ms + HEDGE_MS);
         return;
     }

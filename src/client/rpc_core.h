@@ -38,6 +38,7 @@ struct etcd__rpc {
     const struct etcd__subchannel *avoid;
     unsigned attempts, logins;
     bool maybe_sent; /* some attempt may have been seen by a server */
+    bool leaderless; /* the last one was refused for want of a leader */
     char cause[192]; /* why the last attempt failed; "": none did */
     etcd_status decoded;
 };

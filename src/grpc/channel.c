@@ -658,6 +658,17 @@ bool etcd__channel_has_other(const struct etcd__channel *channel, const struct e
     return false;
 }
 
+bool etcd__channel_has_second(const struct etcd__channel *channel, const struct etcd__subchannel *subchannel)
+{
+    for (size_t i = 0; i < channel->count; i++) {
+        const struct etcd__subchannel *other = channel->subchannels[i];
+
+        if (other != subchannel && etcd__subchannel_ready(other) && !etcd__subchannel_stalled(other))
+            return true;
+    }
+    return false;
+}
+
 bool etcd__channel_has_hope(const struct etcd__channel *channel, const struct etcd__subchannel *subchannel)
 {
     for (size_t i = 0; i < channel->count; i++) {

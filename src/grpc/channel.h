@@ -115,6 +115,10 @@ const etcd_error *etcd__channel_last_error(const struct etcd__channel *channel);
  */
 void etcd__channel_set_aside(struct etcd__channel *channel, struct etcd__subchannel *subchannel,
                              int64_t for_ms);
+/* It served what it was set aside for: no longer. While a call is active there. */
+void etcd__subchannel_served(struct etcd__subchannel *subchannel);
+/* Another endpoint that is ready, and from which something comes: good enough to ask as well. */
+bool etcd__channel_has_second(const struct etcd__channel *channel, const struct etcd__subchannel *subchannel);
 /* Whether every endpoint has failed since the last time one was ready. */
 bool etcd__channel_all_failed(const struct etcd__channel *channel);
 /* A call of route NEAREST took so long there, from being written to its answer. */

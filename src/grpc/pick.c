@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "grpc/pick.h"
 
+#include <limits.h>
+
 enum {
     /* In 1/8 ms. What differs by less is the same: those take turns. */
     SAME = 8,
@@ -13,17 +15,22 @@ static bool wanted(const struct etcd__subchannel *subchannel, const struct etcd_
 
 /* ---- in turn --------------------------------------------------------------------------------------- */
 
-/* 0 is best. */
+/* 0 is best. What the call avoids it has reason to; what others found wrong with an endpoint may have passed.
+ */
 static int rank_of(const struct etcd__subchannel *subchannel, const struct etcd__call_config *config)
 {
-    return (etcd__subchannel_aside(subchannel) ? 2 : 0) + (subchannel == config->avoid ? 1 : 0);
+    int rank = subchannel == config->avoid ? 2 : 0;
+
+    if (etcd__subchannel_stalled(subchannel))
+        return rank + 4;
+    return rank + (etcd__subchannel_aside(subchannel) ? 1 : 0);
 }
 
 static struct etcd__subchannel *pick_in_turn(const struct etcd__choice *choice,
                                              const struct etcd__call_config *config)
 {
     struct etcd__subchannel *best = NULL;
-    int best_rank = 4;
+    int best_rank = INT_MAX;
     size_t index = *choice->next;
 
     for (size_t i = 0; i < choice->count && best_rank > 0; i++) {

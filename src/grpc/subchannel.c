@@ -298,7 +298,17 @@ void etcd__subchannel_took(struct etcd__subchannel *subchannel, int64_t ms)
 bool etcd__subchannel_aside(const struct etcd__subchannel *subchannel)
 {
     return subchannel->aside_until_ms > reactor_of(subchannel)->now_ms ||
-           (subchannel->transport != NULL && subchannel->transport->health.stalled);
+           etcd__subchannel_stalled(subchannel);
+}
+
+bool etcd__subchannel_stalled(const struct etcd__subchannel *subchannel)
+{
+    return subchannel->transport != NULL && subchannel->transport->health.stalled;
+}
+
+void etcd__subchannel_served(struct etcd__subchannel *subchannel)
+{
+    subchannel->aside_until_ms = 0;
 }
 
 const etcd_error *etcd__subchannel_error(const struct etcd__subchannel *subchannel)

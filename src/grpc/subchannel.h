@@ -84,6 +84,8 @@ void etcd__subchannel_set_aside(struct etcd__subchannel *subchannel, int64_t for
 void etcd__subchannel_took(struct etcd__subchannel *subchannel, int64_t ms);
 /* Does not answer, or the owner wants no calls there for now. */
 bool etcd__subchannel_aside(const struct etcd__subchannel *subchannel);
+/* Nothing at all comes from there. */
+bool etcd__subchannel_stalled(const struct etcd__subchannel *subchannel);
 /* Ready and not set aside. */
 static inline bool etcd__subchannel_usable(const struct etcd__subchannel *subchannel)
 {
