@@ -163,15 +163,24 @@ static void send_events(struct sim_line *line, struct h2_server_stream *stream, 
     free(events);
 }
 
+static bool is_new(const struct sim_line *line, const struct watch *watch)
+{
+    const struct sim_store *store = line->member->cluster->store;
+
+    return watch->position < store->event_count &&
+           store->events[watch->position]->revision <= line->member->view.applied;
+}
+
 /* Whether anything was sent. */
 static bool deliver(struct sim_line *line, struct h2_server_stream *stream, struct watch *watch)
 {
     const struct sim_store *store = line->member->cluster->store;
-    const struct sim_event **found = must(calloc(store->event_count + 1, sizeof(*found)));
+    const struct sim_event **found = NULL;
     size_t count = 0;
 
-    while (watch->position < store->event_count &&
-           store->events[watch->position]->revision <= line->member->view.applied) {
+    if (is_new(line, watch))
+        found = must(calloc(store->event_count - watch->position, sizeof(*found)));
+    while (is_new(line, watch)) {
         if (wants(watch, store->events[watch->position]))
             found[count++] = store->events[watch->position];
         watch->position++;
