@@ -143,7 +143,7 @@ static void run_timers(struct etcd__reactor *reactor)
     }
 }
 
-static void run_tasks(struct etcd__reactor *reactor)
+void etcd__reactor_run_tasks(struct etcd__reactor *reactor)
 {
     struct etcd__node *node;
 
@@ -170,7 +170,7 @@ int etcd__reactor_turn(struct etcd__reactor *reactor, int64_t until_ms)
     collect_due(reactor);
     run_ready(reactor);
     run_timers(reactor);
-    run_tasks(reactor);
+    etcd__reactor_run_tasks(reactor);
     return count < 0 && count != -EINTR ? count : 0;
 }
 

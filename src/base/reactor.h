@@ -79,6 +79,8 @@ int64_t etcd__reactor_next_ms(const struct etcd__reactor *reactor);
  * of the poller. Not from inside a turn.
  */
 int etcd__reactor_turn(struct etcd__reactor *reactor, int64_t until_ms);
+/* Only the tasks, for work that was done between turns. Not from inside a turn. */
+void etcd__reactor_run_tasks(struct etcd__reactor *reactor);
 
 /* Random number in [0, limit). */
 uint64_t etcd__reactor_random(struct etcd__reactor *reactor, uint64_t limit);

@@ -10,6 +10,11 @@
 enum {
     WRITE_SIZE = 64 << 10,  /* collected before a write */
     KEPT_OUTPUT = 16 << 10, /* of the output buffer between turns */
+    /*
+     * Between answers to pings. A server that measures the way to us pings again with the next message after
+     * each answer: under load that would be a packet both ways, and a wake-up here and there, for every call.
+     */
+    PING_ANSWER_MS = 20,
 };
 
 static struct etcd__reactor *reactor_of(const struct etcd__transport *transport)
@@ -39,6 +44,7 @@ static void dispose(struct etcd__transport *transport, enum etcd__grpc_code code
     transport->end_message = message;
     etcd__task_cancel(&transport->flush);
     etcd__task_cancel(&transport->reap);
+    etcd__timer_disarm(reactor_of(transport), &transport->ping_answer);
     etcd__conn_close(transport->conn);
     etcd__h2_free(transport->h2); /* ends the calls */
     assert(etcd__list_empty(&transport->calls));
@@ -151,6 +157,26 @@ static void on_ping_ack(void *user)
     (void)user; /* the bytes it came in were counted already */
 }
 
+static void answer_ping(struct etcd__timer *timer)
+{
+    struct etcd__transport *transport = ETCD__CONTAINER(timer, struct etcd__transport, ping_answer);
+
+    transport->ping_answered_ms = reactor_of(transport)->now_ms;
+    etcd__h2_answer_ping(transport->h2);
+    etcd__transport_kick(transport);
+}
+
+static void on_ping(void *user)
+{
+    struct etcd__transport *transport = user;
+    int64_t due_ms = transport->ping_answered_ms + PING_ANSWER_MS;
+
+    if (reactor_of(transport)->now_ms >= due_ms)
+        answer_ping(&transport->ping_answer);
+    else if (!etcd__timer_armed(&transport->ping_answer))
+        etcd__timer_arm(reactor_of(transport), &transport->ping_answer, due_ms);
+}
+
 static void start_draining(struct etcd__transport *transport, bool too_many_pings)
 {
     if (transport->draining)
@@ -176,6 +202,7 @@ static void on_goaway(void *user, uint32_t error, const uint8_t *debug, size_t d
 static const struct etcd__h2_ops h2_ops = {
     .on_ready = on_ready,
     .on_ping_ack = on_ping_ack,
+    .on_ping = on_ping,
     .on_goaway = on_goaway,
 };
 
@@ -284,6 +311,8 @@ etcd_status etcd__transport_new(const struct etcd__transport_config *config,
     transport->flush.run = run_flush;
     transport->reap.run = run_reap;
     transport->out.secret = true; /* tokens and passwords go through it */
+    transport->ping_answer.on_expire = answer_ping;
+    transport->ping_answered_ms = channel->reactor->now_ms - PING_ANSWER_MS;
     etcd__list_init(&transport->calls);
     etcd__health_init(&transport->health, channel->reactor, channel->keepalive_time_ms,
                       channel->keepalive_timeout_ms, config->patience, &health_ops, transport);

@@ -43,8 +43,10 @@ struct etcd__transport {
     struct etcd__h2 *h2; /* NULL until the byte stream is open */
     struct etcd__buf out;
     struct etcd__list calls;
-    struct etcd__task flush; /* writes what the turn has collected */
-    struct etcd__task reap;  /* closes a draining connection without calls */
+    struct etcd__task flush;        /* writes what the turn has collected */
+    struct etcd__task reap;         /* closes a draining connection without calls */
+    struct etcd__timer ping_answer; /* when the next one may go out */
+    int64_t ping_answered_ms;       /* when the last one did */
     struct etcd__health health;
     int64_t dialed_ms, ready_ms;
     bool ready;

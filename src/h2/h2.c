@@ -49,9 +49,12 @@ struct etcd__h2 {
     bool going_away; /* GOAWAY was received */
     bool broken;     /* GOAWAY with an error was sent: the peer broke the protocol */
     bool no_memory;  /* a frame could not be queued */
+    bool flooded;    /* the peer asks and does not read the answers */
     bool starved;    /* an allocation of nghttp2 failed */
     bool busy;       /* inside nghttp2 */
     bool freeing;
+    bool pinged; /* by the peer, which waits for an answer to this */
+    uint8_t ping[8];
     char reason[REASON_SIZE]; /* what nghttp2 said last about the peer's mistakes */
 };
 
@@ -121,11 +124,13 @@ static void note(struct etcd__h2 *session, int rv)
 {
     if (rv == NGHTTP2_ERR_NOMEM)
         session->no_memory = true;
+    else if (rv == NGHTTP2_ERR_FLOODED)
+        session->flooded = true;
 }
 
 static int callback_result(const struct etcd__h2 *session)
 {
-    return session->no_memory ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+    return session->no_memory || session->flooded ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
 static struct etcd__h2_stream *find(struct etcd__h2 *session, int32_t id)
@@ -299,6 +304,18 @@ static void settings_received(struct etcd__h2 *session, const nghttp2_frame *fra
     session->ops->on_ready(session->user);
 }
 
+static void ping_received(struct etcd__h2 *session, const nghttp2_ping *ping)
+{
+    if ((ping->hd.flags & NGHTTP2_FLAG_ACK) != 0) {
+        session->ops->on_ping_ack(session->user);
+        return;
+    }
+    etcd__h2_answer_ping(session); /* the one before */
+    memcpy(session->ping, ping->opaque_data, sizeof(session->ping));
+    session->pinged = true;
+    session->ops->on_ping(session->user);
+}
+
 static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 {
     struct etcd__h2 *session = user;
@@ -316,8 +333,7 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *
         settings_received(session, frame);
         break;
     case NGHTTP2_PING:
-        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0)
-            session->ops->on_ping_ack(session->user);
+        ping_received(session, &frame->ping);
         break;
     case NGHTTP2_GOAWAY:
         goaway_received(session, &frame->goaway);
@@ -430,6 +446,7 @@ static int new_session(struct etcd__h2 *session)
     if (rv != 0)
         goto out;
     nghttp2_option_set_no_auto_window_update(option, 1);
+    nghttp2_option_set_no_auto_ping_ack(option, 1);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk);
@@ -509,6 +526,8 @@ static etcd_status failed(const struct etcd__h2 *session, int rv, etcd_error *re
 {
     if (rv == NGHTTP2_ERR_NOMEM || session->no_memory || session->starved)
         return etcd__fail_memory(reterr);
+    if (session->flooded)
+        rv = NGHTTP2_ERR_FLOODED;
     return etcd__fail(reterr, ETCD_E_PROTOCOL, "the peer broke HTTP/2: %s",
                       session->reason[0] != '\0' ? session->reason : nghttp2_strerror(rv));
 }
@@ -521,7 +540,7 @@ etcd_status etcd__h2_feed(struct etcd__h2 *session, const uint8_t *data, size_t 
     ssize_t rv = nghttp2_session_mem_recv(session->ng, data, len);
 
     session->busy = false;
-    if (rv < 0 || session->no_memory)
+    if (rv < 0 || session->no_memory || session->flooded)
         return failed(session, (int)rv, reterr);
     return ETCD_OK;
 }
@@ -555,7 +574,7 @@ etcd_status etcd__h2_drain(struct etcd__h2 *session, struct etcd__buf *out, size
     int rv = drain_frames(session, out, limit, ret_more);
 
     session->busy = false;
-    if (rv != 0 || session->no_memory)
+    if (rv != 0 || session->no_memory || session->flooded)
         return failed(session, rv, reterr);
     if (session->broken)
         return failed(session, NGHTTP2_ERR_PROTO, reterr);
@@ -659,6 +678,14 @@ void etcd__h2_stream_pause(struct etcd__h2_stream *stream, bool paused)
 void etcd__h2_ping(struct etcd__h2 *session)
 {
     note(session, nghttp2_submit_ping(session->ng, NGHTTP2_FLAG_NONE, NULL));
+}
+
+void etcd__h2_answer_ping(struct etcd__h2 *session)
+{
+    if (!session->pinged)
+        return;
+    session->pinged = false;
+    note(session, nghttp2_submit_ping(session->ng, NGHTTP2_FLAG_ACK, session->ping));
 }
 
 void etcd__h2_goaway(struct etcd__h2 *session)

@@ -73,6 +73,8 @@ struct etcd__h2_ops {
     /* The peer's first SETTINGS arrived: the connection is usable. */
     void (*on_ready)(void *user);
     void (*on_ping_ack)(void *user);
+    /* The peer waits for etcd__h2_answer_ping(). Asking once more before that answers the question before. */
+    void (*on_ping)(void *user);
     /*
      * No new streams from here on; those above last_stream_id close as unprocessed by themselves. `debug`
      * is borrowed.
@@ -142,6 +144,8 @@ void etcd__h2_stream_reset(struct etcd__h2_stream *stream, uint32_t error);
 void etcd__h2_stream_pause(struct etcd__h2_stream *stream, bool paused);
 
 void etcd__h2_ping(struct etcd__h2 *session);
+/* Nothing, when no ping waits for it. */
+void etcd__h2_answer_ping(struct etcd__h2 *session);
 /* Sends GOAWAY; drain once more and close. */
 void etcd__h2_goaway(struct etcd__h2 *session);
 size_t etcd__h2_open_streams(const struct etcd__h2 *session);

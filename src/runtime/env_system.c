@@ -135,8 +135,8 @@ static int system_poll_wait(void *self, struct etcd__poll_event *events, int cap
 
         timeout_ms = left > 3600 * 1000 ? 3600 * 1000 : (int)left;
         /* The timer of the set goes on during suspend; a wait's own limit does not. */
-        if (timeout_ms > 0)
-            poller->ops->deadline(poller, until_ms);
+        if (timeout_ms > 0 && poller->ops->deadline(poller, until_ms))
+            timeout_ms = -1;
     }
     return poller->ops->wait(poller, events, capacity, timeout_ms);
 }
@@ -152,7 +152,7 @@ static void system_poll_deadline(void *self, int64_t at_ms)
 {
     struct etcd__poller *poller = poller_of(self);
 
-    poller->ops->deadline(poller, at_ms);
+    (void)poller->ops->deadline(poller, at_ms);
 }
 
 static int system_poll_fd(void *self)

@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { FAILURE_PAUSE_MS = 20 };
+enum { FAILURE_PAUSE_MS = 20, FRESH_MS = 1 };
 
 /* A function that a caller waits for; lives on the caller's stack. */
 struct run_request {
@@ -85,18 +85,42 @@ static bool fall_asleep(struct etcd_loop *loop)
     return idle;
 }
 
+/*
+ * Input was looked at just now, by this thread. Otherwise it is looked at before anything is sent: a
+ * connection that the peer has closed meanwhile must not be given a request, which nobody could say
+ * afterwards what became of.
+ */
+static bool knows_input(const struct etcd_loop *loop)
+{
+    return loop->polled && loop->reactor.now_ms - loop->polled_ms <= FRESH_MS;
+}
+
+static int poll_turn(struct etcd_loop *loop, int64_t until_ms)
+{
+    int err = etcd__reactor_turn(&loop->reactor, until_ms);
+
+    atomic_store_explicit(&loop->failure, -err, memory_order_relaxed);
+    loop->polled = true;
+    loop->polled_ms = loop->reactor.now_ms;
+    return err;
+}
+
+/*
+ * Work that came in is done and what it wants to send is sent, if possible without asking the poller first:
+ * it may have ended what is being waited for, or left callbacks to run, and whoever turns the loop looks at
+ * that before the next turn sleeps. Every second turn asks, so that work without end cannot hold input up.
+ */
 static int turn(struct etcd_loop *loop, int64_t until_ms)
 {
-    int err;
-
-    /* Work may have ended what is being waited for, or left callbacks to run: then this turn does not sleep.
-     */
-    if (run_work(loop) || !fall_asleep(loop))
+    if (run_work(loop)) {
+        if (knows_input(loop)) {
+            loop->polled = false;
+            etcd__reactor_run_tasks(&loop->reactor);
+            return 0;
+        }
         until_ms = INT64_MIN;
-    err = etcd__reactor_turn(&loop->reactor, until_ms);
-    atomic_store_explicit(&loop->failure, -err, memory_order_relaxed);
-    (void)run_work(loop);
-    return err;
+    }
+    return poll_turn(loop, fall_asleep(loop) ? until_ms : INT64_MIN);
 }
 
 /* ---- callbacks ------------------------------------------------------------------------------------- */
@@ -545,18 +569,36 @@ int etcd_loop_fd(const etcd_loop *loop)
     return loop->reactor.env.ops->poll_fd(loop->reactor.env.self);
 }
 
+/* What callbacks and the program's calls have left to the engine, so that nobody has to be woken for it. */
+static void finish_work(struct etcd_loop *loop)
+{
+    refresh_clock(loop);
+    if (!knows_input(loop))
+        return;
+    loop->in_turn = true;
+    (void)run_work(loop);
+    etcd__reactor_run_tasks(&loop->reactor);
+    loop->in_turn = false;
+}
+
 void etcd__loop_hand_over(struct etcd_loop *loop)
 {
     const struct etcd__env *env = &loop->reactor.env;
+    int64_t next_ms;
     bool waiting;
 
+    finish_work(loop);
+    next_ms = etcd__reactor_next_ms(&loop->reactor);
     (void)pthread_mutex_lock(&loop->shared.mutex);
     waiting = !etcd__list_empty(&loop->shared.callbacks) || !etcd__list_empty(&loop->shared.work);
     loop->shared.sleeping = !waiting;
     (void)pthread_mutex_unlock(&loop->shared.mutex);
-    if (waiting)
+    /* A timer for what is due already would be an interrupt. */
+    if (waiting || next_ms <= loop->reactor.now_ms)
         env->ops->poll_wake(env->self);
-    env->ops->poll_deadline(env->self, etcd__reactor_next_ms(&loop->reactor));
+    else
+        env->ops->poll_deadline(env->self, next_ms);
+    loop->polled = false;
 }
 
 int etcd__loop_pump(struct etcd_loop *loop, int64_t until_ms)
@@ -601,6 +643,8 @@ static etcd_status process_until(struct etcd_loop *loop, int64_t until_ms, etcd_
 {
     int err = etcd__loop_pump(loop, callbacks_wait(loop) ? INT64_MIN : until_ms);
 
+    if (err == 0 && !loop->polled)
+        err = etcd__loop_pump(loop, callbacks_wait(loop) ? INT64_MIN : until_ms);
     etcd__loop_deliver(loop);
     etcd__loop_hand_over(loop);
     if (err == 0)

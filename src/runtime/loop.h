@@ -43,6 +43,8 @@ struct etcd_loop {
     bool has_thread;
     atomic_int failure;         /* the errno of the last wait for events; 0: it was in order */
     bool in_turn;               /* caller drive: a turn or a callback is running */
+    bool polled;                /* the last turn asked the poller, and the program had no say since */
+    int64_t polled_ms;          /* when one did last */
     int notify_fd;              /* ETCD_DISPATCH_PROCESS: readable while callbacks wait; else -1 */
     const unsigned char *alive; /* a page that a forked child sees zeroed */
     struct {
@@ -97,7 +99,10 @@ bool etcd__loop_finish_callback(struct etcd_loop *loop, struct etcd__callback *c
 int etcd__loop_pump(struct etcd_loop *loop, int64_t until_ms);
 /* Caller drive, outside of turns and callbacks: runs the callbacks that wait. */
 void etcd__loop_deliver(struct etcd_loop *loop);
-/* Caller drive, after pumping: makes the loop's descriptor readable in time for what is left to do. */
+/*
+ * Caller drive, after pumping: does what is left to do, but callbacks, and makes the loop's descriptor
+ * readable in time for the rest.
+ */
 void etcd__loop_hand_over(struct etcd_loop *loop);
 
 #endif

@@ -17,7 +17,8 @@ struct etcd__poller_ops {
     /* timeout_ms: -1 waits without a limit. */
     int (*wait)(struct etcd__poller *poller, struct etcd__poll_event *events, int capacity, int timeout_ms);
     void (*wake)(struct etcd__poller *poller); /* any thread */
-    void (*deadline)(struct etcd__poller *poller, int64_t at_ms);
+    /* Whether a wait without a limit ends at this time too. */
+    bool (*deadline)(struct etcd__poller *poller, int64_t at_ms);
     int (*fd)(struct etcd__poller *poller);
     /* In a forked child: gives the descriptors back without a change to what the parent shares. Only `free`
      * follows, and `set`, which fails. */

@@ -138,11 +138,12 @@ static void poll_wake(struct etcd__poller *base)
     (void)written;
 }
 
-static void poll_deadline(struct etcd__poller *base, int64_t at_ms)
+static bool poll_deadline(struct etcd__poller *base, int64_t at_ms)
 {
     /* Nobody can wait outside of poll_wait, which gets its time from the reactor. */
     (void)base;
     (void)at_ms;
+    return false;
 }
 
 static int poll_fd(struct etcd__poller *base)

@@ -17,7 +17,8 @@ struct h2_server {
     struct h2_server_stream *streams;
     uint8_t *out; /* output that was not taken yet */
     size_t out_pos, out_len;
-    size_t resets, requests, pings;
+    size_t resets, requests, pings, ping_answers;
+    uint8_t last_answer[8];
     uint8_t held_pings[MAX_HELD_PINGS][8];
     size_t held_count;
 };
@@ -186,8 +187,11 @@ static void half_closed(struct h2_server *server, int32_t id)
 
 static void ping_received(struct h2_server *server, const nghttp2_frame *frame)
 {
-    if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0)
+    if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0) {
+        server->ping_answers++;
+        memcpy(server->last_answer, frame->ping.opaque_data, sizeof(server->last_answer));
         return;
+    }
     server->pings++;
     if (!server->config.mute_pings)
         nghttp2_submit_ping(server->ng, NGHTTP2_FLAG_ACK, frame->ping.opaque_data);
@@ -521,6 +525,21 @@ size_t h2_server_requests(const struct h2_server *server)
 size_t h2_server_pings(const struct h2_server *server)
 {
     return server->pings;
+}
+
+void h2_server_ping(struct h2_server *server, const uint8_t data[8])
+{
+    nghttp2_submit_ping(server->ng, NGHTTP2_FLAG_NONE, data);
+}
+
+size_t h2_server_ping_answers(const struct h2_server *server)
+{
+    return server->ping_answers;
+}
+
+const uint8_t *h2_server_last_answer(const struct h2_server *server)
+{
+    return server->last_answer;
 }
 
 const char *h2_server_field(const struct h2_server_stream *stream, const char *name)

@@ -105,5 +105,9 @@ void h2_reply_reset(struct h2_server_stream *stream, uint32_t error);
 void h2_server_goaway(struct h2_server *server, int32_t last_id, uint32_t error, const char *debug);
 void h2_server_send_settings(struct h2_server *server);
 void h2_server_answer_pings(struct h2_server *server);
+/* A ping of the server's own, and what came of them: how many answers, and the bytes of the last. */
+void h2_server_ping(struct h2_server *server, const uint8_t data[8]);
+size_t h2_server_ping_answers(const struct h2_server *server);
+const uint8_t *h2_server_last_answer(const struct h2_server *server);
 
 #endif

@@ -142,6 +142,42 @@ static void a_peer_that_breaks_the_protocol_is_left(void **state)
     assert_int_equal(world.hosts[0].count, 2);
 }
 
+static void ping(void)
+{
+    static const uint8_t data[8] = "measure";
+    struct world_connection *connection = world_newest(&world.hosts[0]);
+
+    h2_server_ping(connection->server, data);
+    world_push(connection);
+    world_settle(&world);
+}
+
+/* A server that pings with each message after an answer is slowed down; one ping is answered at once. */
+static void pings_are_answered_now_and_then(void **state)
+{
+    struct h2_server *server;
+    struct world_call call = {0};
+
+    (void)state;
+    connect_and_count();
+    server = world_newest(&world.hosts[0])->server;
+    ping();
+    assert_int_equal(h2_server_ping_answers(server), 1);
+    ping();
+    assert_int_equal(writes, 1);
+    world_run(&world, 10);
+    assert_int_equal(writes, 1);
+    world_unary_call(&world, &call, "the answer does not ride along");
+    world_settle(&world);
+    assert_int_equal(call.ends, 1);
+    assert_int_equal(h2_server_ping_answers(server), 1);
+    world_run(&world, 15);
+    assert_int_equal(h2_server_ping_answers(server), 2);
+    world_run(&world, 1000);
+    ping();
+    assert_int_equal(h2_server_ping_answers(server), 3);
+}
+
 #define TRANSPORT_TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -151,6 +187,7 @@ int main(void)
         TRANSPORT_TEST(a_reader_that_lags_gets_everything),
         TRANSPORT_TEST(a_connection_is_closed_politely),
         TRANSPORT_TEST(a_peer_that_breaks_the_protocol_is_left),
+        TRANSPORT_TEST(pings_are_answered_now_and_then),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,7 +20,7 @@ struct pair {
     struct h2_server *server;
     struct etcd__buf out;
     size_t piece; /* bytes fed to the client at once */
-    unsigned readies, acks, goaways;
+    unsigned readies, acks, pings, goaways;
     uint32_t goaway_error;
     char goaway_debug[32];
     etcd_status status; /* of the client's last feed or drain */
@@ -138,6 +138,11 @@ static inline void on_ping_ack(void *user)
     ((struct pair *)user)->acks++;
 }
 
+static inline void on_ping(void *user)
+{
+    ((struct pair *)user)->pings++;
+}
+
 static inline void on_goaway(void *user, uint32_t error, const uint8_t *debug, size_t len)
 {
     struct pair *pair = user;
@@ -148,7 +153,7 @@ static inline void on_goaway(void *user, uint32_t error, const uint8_t *debug, s
 }
 
 static const struct etcd__h2_ops h2_ops = {
-    .on_ready = on_ready, .on_ping_ack = on_ping_ack, .on_goaway = on_goaway};
+    .on_ready = on_ready, .on_ping_ack = on_ping_ack, .on_ping = on_ping, .on_goaway = on_goaway};
 
 static const struct h2_server_ops silent_server;
 

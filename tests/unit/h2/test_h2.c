@@ -60,6 +60,33 @@ static void pings_are_answered(void **state)
     pair_close(&pair);
 }
 
+/* The owner says when; a question that comes before that has the one before it answered. */
+static void pings_of_the_peer_wait_for_the_owner(void **state)
+{
+    static const uint8_t first[8] = "first..", second[8] = "second.";
+    struct pair pair;
+
+    (void)state;
+    assert_true(pair_open(&pair, NULL, NULL));
+    pump(&pair);
+    etcd__h2_answer_ping(pair.client);
+    assert_false(etcd__h2_wants_write(pair.client));
+    h2_server_ping(pair.server, first);
+    pump(&pair);
+    assert_int_equal(pair.pings, 1);
+    assert_int_equal(h2_server_ping_answers(pair.server), 0);
+    h2_server_ping(pair.server, second);
+    pump(&pair);
+    assert_int_equal(pair.pings, 2);
+    assert_int_equal(h2_server_ping_answers(pair.server), 1);
+    assert_memory_equal(h2_server_last_answer(pair.server), first, sizeof first);
+    etcd__h2_answer_ping(pair.client);
+    pump(&pair);
+    assert_int_equal(h2_server_ping_answers(pair.server), 2);
+    assert_memory_equal(h2_server_last_answer(pair.server), second, sizeof second);
+    pair_close(&pair);
+}
+
 static void nonsense_is_named(void **state)
 {
     static const char *const texts[] = {"HTTP/1.1 400 Bad Request\r\n\r\n",
@@ -475,6 +502,7 @@ int main(void)
         cmocka_unit_test(settings_make_it_ready),
         cmocka_unit_test(the_limit_of_a_drain_is_kept),
         cmocka_unit_test(pings_are_answered),
+        cmocka_unit_test(pings_of_the_peer_wait_for_the_owner),
         cmocka_unit_test(nonsense_is_named),
         cmocka_unit_test(goaway_is_told),
         cmocka_unit_test(our_goaway_reaches_the_peer),
