@@ -180,8 +180,8 @@ typedef struct etcd_keepalive_opts {
     etcd_keepalive_fn *on_end; /**< NULL: ask etcd_keepalive_remaining_ms(). */
     void *user_data;
     /**
-     * How long ago the grant was asked for: so much of `lease.ttl_s` may be over already. Milliseconds; 0:
-     * just now.
+     * How long ago the grant was asked for: so much of `lease.ttl_s` may be over already. The first renewal
+     * comes a third of the TTL after that. Milliseconds; 0: not known; counted from now, and renewed at once.
      */
     int64_t elapsed_ms;
 } etcd_keepalive_opts;

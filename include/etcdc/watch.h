@@ -73,12 +73,17 @@ typedef struct etcd_watch_opts {
      * on is waited for in vain. Its revision is the one before the first that can follow.
      */
     bool created;
+    /**
+     * So long the server is not asked: a watch that is closed before that costs nothing. Wants a
+     * start_revision, from which nothing is missed. Milliseconds; 0: it is asked at once.
+     */
+    int64_t delay_ms;
 } etcd_watch_opts;
 
 /* clang-format off */
 /** Initialises the struct with its defaults, in C and C++. */
 #define ETCD_WATCH_OPTS_INIT \
-    {sizeof(etcd_watch_opts), {NULL, 0}, 0, NULL, NULL, 0, 0, false, false, false, false, false, false, false, false}
+    {sizeof(etcd_watch_opts), {NULL, 0}, 0, NULL, NULL, 0, 0, false, false, false, false, false, false, false, false, 0}
 /* clang-format on */
 #ifndef __cplusplus
 /** Options in place: `ETCD_WATCH_OPTS(.prefix = true)`. */

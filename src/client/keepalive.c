@@ -21,14 +21,17 @@ struct etcd_keepalive {
     _Atomic int64_t expires_ms; /* INT64_MIN: ended. Written by the engine, read by anybody */
     etcd_keepalive_fn *on_end;
     void *user_data;
-    struct etcd__work start;
+    union {
+        struct etcd__work start; /* until the engine has it */
+        struct etcd__node node;  /* then: lease->users */
+    };
     struct etcd__callback callback; /* tells on_end */
+    etcd_status status;             /* how it ended, with the callback queued */
     atomic_bool closing;
+    bool aged; /* it is known when the lease was asked for */
 
     /* Engine. */
     struct etcd__lease *lease; /* NULL: not begun, or ended */
-    struct etcd__node node;    /* lease->users */
-    etcd_status status;        /* how it ended, with the callback queued */
     etcd_error *error;         /* NULL: there was no memory for it */
 };
 
@@ -257,8 +260,8 @@ fail:
 }
 
 /*
- * The first who wants the lease: nothing is known of it but what he says. It is renewed at once, so that a
- * stale one is noticed early.
+ * The first who wants the lease: nothing is known of it but what he says. Unless he knows how old it is, it
+ * is renewed at once, so that a stale one is noticed early.
  */
 static void begin(struct etcd__lease *lease, struct etcd_keepalive *keepalive)
 {
@@ -268,6 +271,9 @@ static void begin(struct etcd__lease *lease, struct etcd_keepalive *keepalive)
     lease->expires_ms = atomic_load_explicit(&keepalive->expires_ms, memory_order_relaxed);
     if (lease->disowned) {
         lease->stream->leases++;
+        etcd__lease_schedule(lease);
+    } else if (keepalive->aged) {
+        lease->renew_ms = renewal_after(lease->expires_ms - lease->ttl_ms, lease->ttl_ms);
         etcd__lease_schedule(lease);
     } else {
         etcd__lease_renew(lease);
@@ -344,6 +350,7 @@ etcd_status etcd_keepalive_start(etcd_client *client, etcd_lease lease, const et
     keepalive->callback.run = run_on_end;
     keepalive->client = client;
     atomic_init(&keepalive->closing, false);
+    keepalive->aged = own.elapsed_ms > 0;
     atomic_init(&keepalive->expires_ms, etcd__lessor_now(&client->lessor) + keepalive->ttl_ms -
                                             min_ms(own.elapsed_ms, keepalive->ttl_ms));
     etcd__client_ref(client);

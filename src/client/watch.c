@@ -163,6 +163,12 @@ static etcd_status check_opts(const struct etcd_client *client, const etcd_watch
     if (opts->start_revision < 0)
         return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "watch: start_revision is %" PRId64,
                           opts->start_revision);
+    if (opts->delay_ms < 0)
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "watch: delay_ms is %" PRId64, opts->delay_ms);
+    if (opts->delay_ms > 0 && opts->start_revision == 0)
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT,
+                          "watch: delay_ms is %" PRId64 " without a start_revision: events would be missed",
+                          opts->delay_ms);
     if (opts->no_put && opts->no_delete && !opts->progress)
         return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT,
                           "watch: no_put and no_delete are both set: there would be no events");
@@ -211,6 +217,7 @@ static struct etcd_watch *new_watch(struct etcd_client *client, const etcd_watch
     watch->created = opts->created;
     watch->next_revision = opts->start_revision;
     watch->state = ETCD__WATCH_NEW;
+    watch->at.delay_ms = opts->delay_ms;
     return watch;
 }
 

@@ -63,6 +63,7 @@ struct etcd_watch {
     struct etcd__node in_hub;
     struct etcd__node place; /* in the list of a read, a stream or the resting */
     union {
+        int64_t delay_ms;                  /* NEW */
         struct etcd__watch_read *read;     /* LEARNING; NULL: a newcomer */
         struct etcd__watch_stream *stream; /* QUEUED, CREATING, ACTIVE */
         int64_t due_ms;                    /* RESTING */
@@ -139,8 +140,9 @@ void etcd__watch_uncount(struct etcd_watch *watch);
 /* Queues the watch on the shared stream, or on one of its own. Ends it when there is no memory. */
 void etcd__watch_place(struct etcd_watch *watch);
 void etcd__watch_place_alone(struct etcd_watch *watch);
-/* Places it after a pause that grows with its failures. */
+/* Places it after a pause that grows with its failures, or after so long. */
 void etcd__watch_rest(struct etcd_watch *watch);
+void etcd__watch_rest_for(struct etcd_watch *watch, int64_t pause_ms);
 /* 0, then 50 ms growing by 1.6 up to 2 s, with 20 % chance. */
 int64_t etcd__watch_pause_ms(struct etcd__reactor *reactor, unsigned failures);
 /* The failure is the cluster's state and passes by itself. */

@@ -105,17 +105,22 @@ static void on_rest_timer(struct etcd__timer *timer)
     arm_rest_timer(hub);
 }
 
-void etcd__watch_rest(struct etcd_watch *watch)
+void etcd__watch_rest_for(struct etcd_watch *watch, int64_t pause_ms)
 {
     struct etcd__watch_hub *hub = &watch->client->watches;
     struct etcd__reactor *reactor = etcd__client_reactor(watch->client);
-    int64_t due_ms = reactor->now_ms + etcd__watch_pause_ms(reactor, watch->failures);
+    int64_t due_ms = pause_ms > INT64_MAX - reactor->now_ms ? INT64_MAX : reactor->now_ms + pause_ms;
 
     watch->state = ETCD__WATCH_RESTING;
     watch->at.due_ms = due_ms;
     etcd__list_push(&hub->resting, &watch->place);
     if (!etcd__timer_armed(&hub->rest_timer) || due_ms < hub->rest_timer.heap.key)
         etcd__timer_arm(reactor, &hub->rest_timer, due_ms);
+}
+
+void etcd__watch_rest(struct etcd_watch *watch)
+{
+    etcd__watch_rest_for(watch, etcd__watch_pause_ms(etcd__client_reactor(watch->client), watch->failures));
 }
 
 /* ---- places ---------------------------------------------------------------------------------------- */

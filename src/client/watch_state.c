@@ -121,6 +121,8 @@ void etcd__watch_start(struct etcd_watch *watch)
         etcd__watch_end(watch, ETCD_E_CLOSED, NULL);
     else if (atomic_load(&client->waits_cancelled))
         etcd__watch_end(watch, ETCD_E_CANCELLED, NULL);
+    else if (watch->at.delay_ms > 0)
+        etcd__watch_rest_for(watch, watch->at.delay_ms);
     else if (watch->next_revision == 0)
         etcd__watch_learn(watch);
     else

@@ -86,16 +86,24 @@ static etcd_status commit_again(struct etcd__line *line, const etcd_txn *txn, st
     return st;
 }
 
-/*
- * The transaction went out right behind the grant; where the server was overtaken by it, it does not know
- * the lease, and now it does.
- */
+/* Where the transaction has overtaken the grant, the server did not know the lease, and now it does. */
 static bool may_go_again(struct etcd__limit *limit, etcd_status st, const etcd_error *err)
 {
     return st == ETCD_E_LEASE_NOT_FOUND || (st != ETCD_OK && etcd__limit_repeat(limit, err));
 }
 
-/* Sends the grant and the transaction, and waits for both. */
+static etcd_status await_txn(etcd_op *op, etcd_txn_result **ret_result, etcd_error *err)
+{
+    etcd_status st = etcd__op_outcome(op, err);
+
+    return st != ETCD_OK ? st : etcd_txn_take(op, ret_result, err);
+}
+
+/*
+ * Sends the transaction and the grant in one write, and waits for both. In this order, since a server runs
+ * the newest of the calls that come in together first: Go's scheduler does. Where it does not, the
+ * transaction has to go again, no more.
+ */
 static etcd_status join(struct etcd__line *line, const etcd_txn *txn, struct etcd__session_request *request,
                         struct etcd__limit *limit, etcd_txn_result **ret_result, etcd_error *err)
 {
@@ -108,12 +116,14 @@ static etcd_status join(struct etcd__line *line, const etcd_txn *txn, struct etc
     if (txn_st == ETCD_OK)
         txn_st = etcd_txn_commit_async(line->client, txn, ETCD_TXN_OPTS(.timeout_ms = left, .in_wait = true),
                                        NULL, NULL, &op, &txn_err);
-    st = etcd__session_finish(request, limit, &line->session, err);
+    st = etcd__session_send(request, limit, err);
+    if (st != ETCD_OK)
+        etcd_op_cancel(op);
     if (txn_st == ETCD_OK)
-        txn_st = etcd__op_outcome(op, &txn_err);
-    if (txn_st == ETCD_OK)
-        txn_st = etcd_txn_take(op, ret_result, &txn_err);
+        txn_st = await_txn(op, ret_result, &txn_err);
     etcd_op_free(op);
+    if (st == ETCD_OK)
+        st = etcd__session_finish(request, limit, &line->session, err);
     if (st != ETCD_OK)
         return st;
     if (request->repeated || may_go_again(limit, txn_st, &txn_err)) {
@@ -140,9 +150,7 @@ etcd_status etcd__line_join(struct etcd__line *line, int64_t ttl_s, struct etcd_
     etcd_txn *txn;
     etcd_status st;
 
-    st = etcd__session_request(&request, line->client, ttl_s, limit, err);
-    if (st != ETCD_OK)
-        return st;
+    etcd__session_prepare(&request, line->client, ttl_s);
     name_key(line, request.lease.id);
     txn = queueing_txn(line, request.lease.id);
     st = join(line, txn, &request, limit, &result, err);

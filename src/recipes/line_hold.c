@@ -16,6 +16,7 @@ enum {
     DEFAULT_TTL_S = 60,
     SHOWN_MAX = 96, /* of a name, in messages */
     GRACE_MS = 250, /* for what need not be waited for: enough for a server that answers at all */
+    GUARD_MS = 100, /* from when on the key is watched: most locks are released before */
 };
 
 static struct etcd__line *line_new(etcd_client *client, etcd_bytes name, etcd_bytes value)
@@ -54,16 +55,16 @@ static void on_guard(etcd_watch *watch, const etcd_events *events, etcd_status s
 }
 
 /*
- * Ownership is the key, and with a long TTL the next renewal is far away: a watch tells at once when
- * somebody deletes the key or revokes the lease.
+ * Ownership is the key, and with a long TTL the next renewal is far away: a watch tells when somebody deletes
+ * the key or revokes the lease, also if that was before it came to watch.
  */
 static etcd_status hold(struct etcd__line *line, etcd__session_lost_fn *on_lost, void *user, etcd_error *err)
 {
     etcd_status st;
 
     st = etcd_watch_open(line->client, etcd__line_key(line),
-                         ETCD_WATCH_OPTS(.start_revision = line->owned_at + 1, .no_put = true,
-                                         .on_events = on_guard, .user_data = line),
+                         ETCD_WATCH_OPTS(.start_revision = line->owned_at + 1, .delay_ms = GUARD_MS,
+                                         .no_put = true, .on_events = on_guard, .user_data = line),
                          &line->guard, err);
     return st != ETCD_OK ? st : etcd__session_arm(line->session, on_lost, user, err);
 }

@@ -105,6 +105,14 @@ static void on_end(etcd_keepalive *keepalive, etcd_status status, const etcd_err
     etcd__session_lose(user_data, status, err);
 }
 
+/* The server counts the TTL from a moment between asking and its answer. */
+static int64_t elapsed_since(int64_t sent_ms)
+{
+    int64_t elapsed_ms = etcd__clock_ms() - sent_ms;
+
+    return elapsed_ms < 1 ? 1 : elapsed_ms; /* 0 would say that nothing is known */
+}
+
 static void session_free(struct etcd__session *session)
 {
     pthread_mutex_destroy(&session->shared.mutex);
@@ -137,10 +145,9 @@ etcd_status etcd__session_start(etcd_client *client, etcd_lease lease, int64_t s
         etcd__lease_give_back(client, lease, 0);
         return etcd__fail_memory(reterr);
     }
-    /* The server counts the TTL from a moment between asking and its answer. */
     st = etcd_keepalive_start(
         client, lease,
-        ETCD_KEEPALIVE_OPTS(.on_end = on_end, .user_data = session, .elapsed_ms = etcd__clock_ms() - sent_ms),
+        ETCD_KEEPALIVE_OPTS(.on_end = on_end, .user_data = session, .elapsed_ms = elapsed_since(sent_ms)),
         &session->keepalive, reterr);
     if (st != ETCD_OK) {
         etcd__lease_give_back(client, lease, 0);
@@ -161,20 +168,25 @@ static int64_t choose_id(void)
     return id == 0 ? 1 : (int64_t)id;
 }
 
-etcd_status etcd__session_request(struct etcd__session_request *request, etcd_client *client, int64_t ttl_s,
-                                  const struct etcd__limit *limit, etcd_error *reterr)
+void etcd__session_prepare(struct etcd__session_request *request, etcd_client *client, int64_t ttl_s)
+{
+    *request = (struct etcd__session_request){.client = client, .lease = {.id = choose_id(), .ttl_s = ttl_s}};
+}
+
+etcd_status etcd__session_send(struct etcd__session_request *request, const struct etcd__limit *limit,
+                               etcd_error *reterr)
 {
     etcd_status st;
     int64_t left;
 
-    *request = (struct etcd__session_request){.client = client, .lease = {.id = choose_id(), .ttl_s = ttl_s}};
     st = etcd__limit_try(limit, &left, reterr);
     if (st != ETCD_OK)
         return st;
     request->sent_ms = etcd__clock_ms();
     return etcd_lease_grant_async(
-        client, ttl_s, ETCD_LEASE_OPTS(.timeout_ms = left, .id = request->lease.id, .in_wait = true), NULL,
-        NULL, &request->op, reterr);
+        request->client, request->lease.ttl_s,
+        ETCD_LEASE_OPTS(.timeout_ms = left, .id = request->lease.id, .in_wait = true), NULL, NULL,
+        &request->op, reterr);
 }
 
 /*
@@ -221,8 +233,10 @@ etcd_status etcd__session_open(etcd_client *client, int64_t ttl_s, struct etcd__
                                struct etcd__session **ret_session, etcd_error *err)
 {
     struct etcd__session_request request;
-    etcd_status st = etcd__session_request(&request, client, ttl_s, limit, err);
+    etcd_status st;
 
+    etcd__session_prepare(&request, client, ttl_s);
+    st = etcd__session_send(&request, limit, err);
     return st != ETCD_OK ? st : etcd__session_finish(&request, limit, ret_session, err);
 }
 

@@ -30,9 +30,11 @@ struct etcd__session_request {
     bool repeated; /* the first grant may have expired: what was attached to it may be gone */
 };
 
-/* Asks for a lease. Follow with etcd__session_finish(). */
-etcd_status etcd__session_request(struct etcd__session_request *request, etcd_client *client, int64_t ttl_s,
-                                  const struct etcd__limit *limit, etcd_error *reterr);
+/* Chooses the id. */
+void etcd__session_prepare(struct etcd__session_request *request, etcd_client *client, int64_t ttl_s);
+/* Asks for the lease. Follow with etcd__session_finish(). */
+etcd_status etcd__session_send(struct etcd__session_request *request, const struct etcd__limit *limit,
+                               etcd_error *reterr);
 /*
  * Waits for the lease, asking again where the answer was lost, and keeps it alive. On failure it is given
  * back, should it have been granted.

@@ -353,6 +353,8 @@ static void test_bad_arguments(void **state)
     } rows[] = {
         {"", {.size = sizeof(etcd_watch_opts)}, "key"},
         {"k", {.size = sizeof(etcd_watch_opts), .start_revision = -7}, "-7"},
+        {"k", {.size = sizeof(etcd_watch_opts), .delay_ms = -2, .start_revision = 1}, "delay_ms is -2"},
+        {"k", {.size = sizeof(etcd_watch_opts), .delay_ms = 10}, "start_revision"},
         {"k", {.size = sizeof(etcd_watch_opts), .prefix = true, .from_key = true}, "prefix"},
         {"k", {.size = sizeof(etcd_watch_opts), .prefix = true, .range_end = {"z", 1}}, "range_end"},
         {"k", {.size = sizeof(etcd_watch_opts), .range_end = {"a", 1}}, "range_end"},

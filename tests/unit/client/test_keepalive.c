@@ -50,6 +50,28 @@ static void renewed_three_times_a_ttl(void **state)
     assert_int_equal(world_streams(&script.world.hosts[0]), 0);
 }
 
+/* Who knows when the lease was asked for need not have it renewed before a third of its TTL. */
+static void an_age_is_counted(void **state)
+{
+    etcd_keepalive *keepalive = NULL;
+    etcd_lease lease = {.id = 1, .ttl_s = LEASE_WORLD_TTL_S};
+    etcd_error err;
+
+    (void)state;
+    assert_int_equal(
+        etcd_keepalive_start(script.client, lease, ETCD_KEEPALIVE_OPTS(.elapsed_ms = 1000), &keepalive, &err),
+        ETCD_OK);
+    assert_int_equal(etcd_keepalive_remaining_ms(keepalive), 11000);
+    lease_world_run(2000);
+    assert_int_equal(script.renewals, 0);
+    assert_int_equal(world_streams(&script.world.hosts[0]), 0);
+    assert_int_equal(etcd_keepalive_remaining_ms(keepalive), 9000);
+    lease_world_run(1100);
+    assert_int_equal(script.renewals, 1);
+    assert_in_range(etcd_keepalive_remaining_ms(keepalive), 11000, 12000);
+    etcd_keepalive_close(keepalive);
+}
+
 static void the_newest_ttl_counts(void **state)
 {
     struct ends ends = {0};
@@ -319,6 +341,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ON_ONE(expiry_is_counted_from_sending),
         ON_ONE(renewed_three_times_a_ttl),
+        ON_ONE(an_age_is_counted),
         ON_ONE(the_newest_ttl_counts),
         ON_ONE(enormous_ttls_do_not_overflow),
         ON_ONE(a_suspended_machine_has_lost_the_lease),

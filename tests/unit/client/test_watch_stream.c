@@ -36,6 +36,39 @@ static void test_refusals_go_by_order(void **state)
     assert_in_range(stream->cancel_count, 2, 3);
 }
 
+static etcd_watch *delayed_watch(int64_t start_revision)
+{
+    etcd_watch *watch = NULL;
+    etcd_error err;
+
+    if (etcd_watch_open(ww.client, etcd_cstr("k"),
+                        ETCD_WATCH_OPTS(.start_revision = start_revision, .delay_ms = 100), &watch,
+                        &err) != ETCD_OK)
+        fail_msg("%s", err.message);
+    return watch;
+}
+
+/* One that is closed before its time is never heard of; the other begins where it was told to. */
+static void test_a_delayed_watch(void **state)
+{
+    etcd_watch *brief = delayed_watch(5), *watch = delayed_watch(7);
+    struct ww_stream *stream;
+
+    (void)state;
+    ww_run(&ww, 50);
+    assert_int_equal(ww.stream_count, 0);
+    etcd_watch_close(brief);
+    ww_run(&ww, 100);
+    stream = ww_stream(&ww);
+    assert_int_equal(stream->create_count, 1);
+    assert_int_equal(stream->creates[0].start_revision, 7);
+    ww_created(&ww, stream, stream->creates[0].id);
+    ww_events(&ww, stream, stream->creates[0].id, 7, 8);
+    ww_run(&ww, 10);
+    ww_expect_batch(watch, 7, 8);
+    etcd_watch_close(watch);
+}
+
 static void test_a_watch_that_left_keeps_its_place(void **state)
 {
     etcd_watch *first = ww_watch("k", 5), *second = ww_watch("k", 5);
@@ -389,6 +422,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_refusals_go_by_order, ww_set_up, ww_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_delayed_watch, ww_set_up, ww_tear_down),
         cmocka_unit_test_setup_teardown(test_a_watch_that_left_keeps_its_place, ww_set_up, ww_tear_down),
         cmocka_unit_test_setup_teardown(test_ids_of_a_proxy, ww_set_up, ww_tear_down),
         cmocka_unit_test_setup_teardown(test_leaving_a_proxy_before_the_answer, ww_set_up, ww_tear_down),
