@@ -1,230 +1,236 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Measures programs from outside, in alternating pairs with their reference, and judges the ratio of the
- * medians:
+ * Runs the programs of this folder in alternating pairs with what they are compared with, and judges the
+ * ratio of the medians:
  *
- *   bench_compare BENCH_CALLS ENDPOINT WORK_DIR RESULTS [PAIRS]
+ *   bench_compare PROGRAMS ENDPOINT WORK_DIR RESULTS [WORK]...
  *
- * Figures drift with the machine, so only what ran in turns is compared. CPU is that of the whole process,
- * user and system. The reference of a call is h2load sending the same gRPC bytes on one connection. Prints
- * a table and writes it to RESULTS as tab-separated values.
+ * PROGRAMS is the folder of the programs; WORK names what to measure (default: all). The environment:
+ * BENCH_PEER, the Go program (see peers/); without it the rows of that reference are compared with the
+ * figures that are stated here. BENCH_PAIRS (default 7), BENCH_SECONDS for the whole (default 420): a work
+ * that takes more than its share gets fewer pairs, and says so.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <stdbool.h>
-#include <stdint.h>
+#include "compare.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
-enum {
-    PAIRS_DEFAULT = 7,
-    PAIRS_MAX = 101,
-    ARGS_MAX = 24,
-    MANY_CALLS = 40000,
-    SINGLE_CALLS = 5000,
-};
+enum { SECONDS_DEFAULT = 420, PAIRS_DEFAULT = 7 };
 
-struct figures {
-    double cpu_us; /* a call */
-    double rate;   /* calls per second */
-};
+#define PAIRS "100000" /* that are read and replayed */
 
-/* What is run: our program with these arguments against h2load with the same request. */
-struct work {
-    const char *op;    /* put, get */
-    const char *drive; /* thread, caller */
-    int outstanding;
-    int calls;
-};
-
-/* What is judged: one figure of one work. */
-struct row {
-    const char *name;
-    size_t work;
-    bool rate; /* calls per second; else CPU per call */
-    double limit;
-};
-
+/* Arguments after the endpoint. A call against h2load is one of its process's whole CPU, as h2load's is. */
 static const struct work works[] = {
-    {"put", "caller", 100, MANY_CALLS}, {"get", "caller", 100, MANY_CALLS},
-    {"put", "caller", 1, SINGLE_CALLS}, {"get", "caller", 1, SINGLE_CALLS},
-    {"put", "thread", 1, SINGLE_CALLS}, {"get", "thread", 1, SINGLE_CALLS},
+    [PUT_MANY] = {"many", "put, 100 outstanding", "bench_calls", {"put", "caller", "100", "40000"}, H2LOAD},
+    [GET_MANY] = {"many", "get, 100 outstanding", "bench_calls", {"get", "caller", "100", "40000"}, H2LOAD},
+    [PUT_CALLER] =
+        {"single", "put, one at a time, caller drive", "bench_calls", {"put", "caller", "1", "5000"}, H2LOAD},
+    [GET_CALLER] =
+        {"single", "get, one at a time, caller drive", "bench_calls", {"get", "caller", "1", "5000"}, H2LOAD},
+    [PUT_THREAD] =
+        {"single", "put, one at a time, thread drive", "bench_calls", {"put", "thread", "1", "5000"}, H2LOAD},
+    [GET_THREAD] =
+        {"single", "get, one at a time, thread drive", "bench_calls", {"get", "thread", "1", "5000"}, H2LOAD},
+    [PUT_THREADS] = {"threads",
+                     "put, 100 blocking threads",
+                     "bench_calls",
+                     {"put", "threads", "100", "20000"},
+                     GO,
+                     {"calls", "put", "100", "20000"}},
+    [GET_THREADS] = {"threads",
+                     "get, 100 blocking threads",
+                     "bench_calls",
+                     {"get", "threads", "100", "20000"},
+                     GO,
+                     {"calls", "get", "100", "20000"}},
+    [WATCHES] = {"watch", "open 10,000 watches", "bench_watch", {"10000"}, GO, {"watch", "10000"}},
+    [REPLAY] = {"replay", "replayed watch events", "bench_range", {"replay", PAIRS}, GO, {"replay", PAIRS}},
+    [RANGE] =
+        {"range", "range of 100,000 pairs", "bench_range", {"read", PAIRS, "5"}, GO, {"range", PAIRS, "5"}},
+    [LEASES] = {"lease", "lease grant + keepalive", "bench_lease", {"10000"}, GO, {"lease", "10000"}},
+    [LOCK_CALLER] =
+        {"lock", "lock + unlock, caller drive", "bench_lock", {"caller", "1000"}, GO, {"lock", "500"}},
+    [LOCK_THREAD] = {"lock",
+                     "lock + unlock, thread drive",
+                     "bench_lock",
+                     {"thread", "1000"},
+                     GO,
+                     {"lock-one-session", "1000"}},
+    [CONNECT_CALLER] = {"connect",
+                        "connect + get + close, caller drive",
+                        "bench_connect",
+                        {"caller", "150"},
+                        GO,
+                        {"connect", "100"}},
+    [CONNECT_THREAD] = {"connect",
+                        "connect + get + close, thread drive",
+                        "bench_connect",
+                        {"thread", "150"},
+                        GO,
+                        {"connect", "100"}},
+    [IDLE] = {"idle", "idle client", "bench_idle", {"5"}, NONE},
 };
 
-/* The limits are the project's budget: CPU at most, rate at least so many times the reference's. */
+/* The limits are the project's budget. `stated` is the figure of Go's client where that cannot be run. */
 static const struct row rows[] = {
-    {"put, 100 outstanding, CPU per call", 0, false, 1.5},
-    {"put, 100 outstanding, calls per second", 0, true, 0.9},
-    {"get, 100 outstanding, CPU per call", 1, false, 1.5},
-    {"get, 100 outstanding, calls per second", 1, true, 0.9},
-    {"put, one at a time, caller drive, CPU per call", 2, false, 1.15},
-    {"get, one at a time, caller drive, CPU per call", 3, false, 1.15},
-    {"put, one at a time, thread drive, CPU per call", 4, false, 2.0},
-    {"get, one at a time, thread drive, CPU per call", 5, false, 2.0},
+    {"put, 100 outstanding, CPU per call", CPU, PUT_MANY, PUT_MANY, 1.5, 0},
+    {"put, 100 outstanding, calls per second", RATE, PUT_MANY, PUT_MANY, 0.9, 0},
+    {"get, 100 outstanding, CPU per call", CPU, GET_MANY, GET_MANY, 1.5, 0},
+    {"get, 100 outstanding, calls per second", RATE, GET_MANY, GET_MANY, 0.9, 0},
+    {"put, 100 blocking threads, CPU per call", CPU, PUT_THREADS, PUT_THREADS, 0.8, 31},
+    {"get, 100 blocking threads, CPU per call", CPU, GET_THREADS, GET_THREADS, 0.8, 23},
+    {"put, one at a time, caller drive, CPU per call", CPU, PUT_CALLER, PUT_CALLER, 1.15, 0},
+    {"get, one at a time, caller drive, CPU per call", CPU, GET_CALLER, GET_CALLER, 1.15, 0},
+    {"put, one at a time, thread drive, CPU per call", CPU, PUT_THREAD, PUT_THREAD, 2.0, 0},
+    {"get, one at a time, thread drive, CPU per call", CPU, GET_THREAD, GET_THREAD, 2.0, 0},
+    {"open 10,000 watches, CPU each", CPU, WATCHES, WATCHES, 0.3, 43},
+    {"open 10,000 watches, memory each", BYTES, WATCHES, WATCHES, 1024, 0},
+    {"replayed watch events, CPU each", CPU, REPLAY, REPLAY, 0.3, 1.27},
+    {"range of 100,000 pairs, CPU per pair", CPU, RANGE, RANGE, 0.35, 0.42},
+    {"lease grant + keepalive, CPU each", CPU, LEASES, LEASES, 0.25, 123},
+    {"lease grant + keepalive, memory each", BYTES, LEASES, LEASES, 512, 0},
+    {"lock + unlock, caller drive, CPU", CPU, LOCK_CALLER, LOCK_THREAD, 0.3, 239},
+    {"lock + unlock, thread drive, CPU", CPU, LOCK_THREAD, LOCK_THREAD, 0.3, 239},
+    {"the same, Go with a session each, caller drive", CPU, LOCK_CALLER, LOCK_CALLER, 0.3, 550},
+    {"the same, Go with a session each, thread drive", CPU, LOCK_THREAD, LOCK_CALLER, 0.3, 550},
+    {"connect + get + close, caller drive, CPU", CPU, CONNECT_CALLER, CONNECT_CALLER, 0.25, 1120},
+    {"connect + get + close, thread drive, CPU", CPU, CONNECT_THREAD, CONNECT_THREAD, 0.25, 1120},
+    {"idle client, wake-ups", COUNT, IDLE, IDLE, 0, 0},
 };
 
-enum { WORKS = sizeof(works) / sizeof(works[0]), ROWS = sizeof(rows) / sizeof(rows[0]) };
+enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
 
 struct bench {
-    const char *program, *endpoint, *dir;
+    struct setting setting;
     int pairs;
-    struct figures ours[WORKS][PAIRS_MAX], reference[WORKS][PAIRS_MAX];
+    double deadline;
+    bool wanted[WORKS], filled;
+    struct samples ours[WORKS], reference[WORKS];
 };
 
-/* ---- running a program ----------------------------------------------------------------------------- */
+/* ---- which works ----------------------------------------------------------------------------------- */
 
-static double seconds_of(struct timeval time)
+static bool want(struct bench *bench, const char *name)
 {
-    return (double)time.tv_sec + (double)time.tv_usec / 1e6;
+    bool known = false;
+
+    for (int i = 0; i < WORKS; i++) {
+        if (strcmp(works[i].name, name) != 0)
+            continue;
+        known = bench->wanted[i] = true;
+    }
+    return known;
 }
 
-static double now(void)
+static bool choose(struct bench *bench, char **names, int count)
 {
-    struct timespec time;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
-
-static void exec_quietly(const char *const *argv)
-{
-    char *copy[ARGS_MAX + 1] = {NULL};
-    int null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
-
-    for (size_t i = 0; i < ARGS_MAX && argv[i] != NULL; i++)
-        copy[i] = strdup(argv[i]);
-    if (null_fd >= 0)
-        (void)dup2(null_fd, STDOUT_FILENO);
-    (void)execvp(copy[0], copy);
-    fprintf(stderr, "bench_compare: cannot run %s: %s\n", copy[0], strerror(errno));
-    _exit(127);
-}
-
-static bool measure(const char *const *argv, int calls, struct figures *ret_figures)
-{
-    struct rusage usage;
-    double start = now();
-    int status = 0;
-    pid_t pid = fork();
-
-    if (pid == 0)
-        exec_quietly(argv);
-    if (pid < 0 || wait4(pid, &status, 0, &usage) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-        fprintf(stderr, "bench_compare: %s failed\n", argv[0]);
+    for (int i = 0; i < WORKS; i++)
+        bench->wanted[i] = count == 0;
+    for (int i = 0; i < count; i++) {
+        if (want(bench, names[i]))
+            continue;
+        fprintf(stderr, "bench_compare: no work is called %s; there are:", names[i]);
+        for (int k = 0; k < WORKS; k++) {
+            if (k == 0 || strcmp(works[k].name, works[k - 1].name) != 0)
+                fprintf(stderr, " %s", works[k].name);
+        }
+        fprintf(stderr, "\n");
         return false;
     }
-    ret_figures->cpu_us = (seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime)) / calls * 1e6;
-    ret_figures->rate = calls / (now() - start);
     return true;
 }
 
-static bool measure_ours(const struct bench *bench, const struct work *work, struct figures *ret_figures)
-{
-    char outstanding[16], calls[16];
-    const char *argv[] = {bench->program, bench->endpoint, work->op, work->drive, outstanding, calls, NULL};
+/* ---- measuring ------------------------------------------------------------------------------------- */
 
-    (void)snprintf(outstanding, sizeof(outstanding), "%d", work->outstanding);
-    (void)snprintf(calls, sizeof(calls), "%d", work->calls);
-    return measure(argv, work->calls, ret_figures);
+/* The pairs that are read and replayed, written once. */
+static bool fill(struct bench *bench)
+{
+    static const struct work writing = {"fill", "", "bench_range", {"fill", PAIRS}, NONE, {NULL}};
+    struct figures unused;
+
+    if (!bench->filled)
+        fprintf(stderr, "writing %s pairs\n", PAIRS);
+    bench->filled = bench->filled || measure_ours(&bench->setting, &writing, &unused);
+    return bench->filled;
 }
 
-static bool measure_reference(const struct bench *bench, const struct work *work, struct figures *ret_figures)
+static bool measure_pair(struct bench *bench, int i)
 {
-    char outstanding[16], calls[16], url[256], body[4096];
-    const char *argv[] = {"h2load",
-                          "-c",
-                          "1",
-                          "-t",
-                          "1",
-                          "-m",
-                          outstanding,
-                          "-n",
-                          calls,
-                          "-d",
-                          body,
-                          "-H",
-                          "content-type: application/grpc",
-                          "-H",
-                          "te: trailers",
-                          url,
-                          NULL};
+    const struct setting *setting = &bench->setting;
+    struct samples *ours = &bench->ours[i], *reference = &bench->reference[i];
 
-    (void)snprintf(outstanding, sizeof(outstanding), "%d", work->outstanding);
-    (void)snprintf(calls, sizeof(calls), "%d", work->calls);
-    (void)snprintf(body, sizeof(body), "%s/%s.grpc", bench->dir, work->op);
-    (void)snprintf(url, sizeof(url), "http://%s/etcdserverpb.KV/%s", bench->endpoint,
-                   strcmp(work->op, "put") == 0 ? "Put" : "Range");
-    return measure(argv, work->calls, ret_figures);
-}
-
-/* ---- the requests that h2load sends: the same bytes as ours ---------------------------------------- */
-
-/* A length-delimited field; returns its end. */
-static size_t add_field(unsigned char *bytes, size_t at, unsigned char tag, const char *text)
-{
-    bytes[at++] = tag;
-    bytes[at++] = (unsigned char)strlen(text);
-    while (*text != '\0')
-        bytes[at++] = (unsigned char)*text++;
-    return at;
-}
-
-static bool write_request(const char *dir, const char *op, const char *value)
-{
-    unsigned char bytes[256] = {0};
-    size_t len = 5; /* gRPC's frame header: not compressed, four bytes of length */
-    char path[4096];
-    FILE *file;
-    bool ok;
-
-    len = add_field(bytes, len, 0x0a, "bench/key");
-    if (value != NULL)
-        len = add_field(bytes, len, 0x12, value);
-    bytes[4] = (unsigned char)(len - 5);
-    (void)snprintf(path, sizeof(path), "%s/%s.grpc", dir, op);
-    file = fopen(path, "wb");
-    if (file == NULL)
+    if (!measure_ours(setting, &works[i], &ours->list[ours->count]))
         return false;
-    ok = fwrite(bytes, 1, len, file) == len;
-    return fclose(file) == 0 && ok;
+    ours->count++;
+    if (works[i].reference == NONE || (works[i].reference == GO && setting->peer == NULL))
+        return true;
+    if (!measure_reference(setting, &works[i], &reference->list[reference->count]))
+        return false;
+    reference->count++;
+    return true;
+}
+
+static bool measure_work(struct bench *bench, int i, double until)
+{
+    int pairs = works[i].reference == NONE ? 1 : bench->pairs;
+
+    fprintf(stderr, "measuring %s:", works[i].title);
+    for (int pair = 0; pair < pairs && (pair == 0 || seconds_now() < until); pair++) {
+        if (!measure_pair(bench, i))
+            return false;
+        fprintf(stderr, " %d", pair + 1);
+    }
+    fprintf(stderr, " of %d\n", pairs);
+    return true;
+}
+
+static bool measure_all(struct bench *bench)
+{
+    int left = 0;
+
+    for (int i = 0; i < WORKS; i++)
+        left += bench->wanted[i];
+    for (int i = 0; i < WORKS; i++) {
+        double now = seconds_now();
+
+        if (!bench->wanted[i])
+            continue;
+        if ((i == REPLAY || i == RANGE) && !fill(bench))
+            return false;
+        /* What one work does not need of its share is the others'. */
+        if (!measure_work(bench, i, now + (bench->deadline - now) / left))
+            return false;
+        left--;
+    }
+    return true;
 }
 
 /* ---- judging --------------------------------------------------------------------------------------- */
 
-static int compare_doubles(const void *a, const void *b)
+static const char *unit_of(const struct row *row)
 {
-    double x = *(const double *)a, y = *(const double *)b;
+    static const char *const units[] = {
+        [CPU] = "us", [RATE] = "calls/s", [BYTES] = "bytes", [COUNT] = "times"};
 
-    return (x > y) - (x < y);
-}
-
-static double median(const struct figures *figures, int count, bool rate)
-{
-    double sorted[PAIRS_MAX];
-
-    for (int i = 0; i < count; i++)
-        sorted[i] = rate ? figures[i].rate : figures[i].cpu_us;
-    qsort(sorted, (size_t)count, sizeof(sorted[0]), compare_doubles);
-    return sorted[count / 2];
+    return units[row->figure];
 }
 
 static void report_row(const struct bench *bench, const struct row *row, FILE *results)
 {
-    double value = median(bench->ours[row->work], bench->pairs, row->rate);
-    double reference = median(bench->reference[row->work], bench->pairs, row->rate);
-    double ratio = value / reference;
-    const char *unit = row->rate ? "calls/s" : "us";
-    const char *verdict = (row->rate ? ratio >= row->limit : ratio <= row->limit) ? "ok" : "misses";
+    bool absolute = row->figure == BYTES || row->figure == COUNT;
+    const struct samples *ours = &bench->ours[row->work], *theirs = &bench->reference[row->against];
+    double value = median(ours, row->figure);
+    double reference = absolute ? row->limit : theirs->count > 0 ? median(theirs, row->figure) : row->stated;
+    double limit = absolute ? 1 : row->limit;
+    double ratio = reference > 0 ? value / reference : value == 0 ? 0 : 1e9;
+    bool ok = row->figure == RATE ? ratio >= limit : ratio <= limit;
+    const char *stated = absolute ? "limit" : theirs->count > 0 ? "" : "stated";
 
-    printf("%-48s %10.1f %-8s %10.1f %8.2f %8.2f  %s\n", row->name, value, unit, reference, ratio, row->limit,
-           verdict);
-    fprintf(results, "%s\t%.3f\t%s\t%.3f\t%.3f\t%.2f\t%s\t%s\n", row->name, value, unit, reference, ratio,
-            row->limit, row->rate ? "min" : "max", verdict);
+    printf("%-48s %10.2f %-8s %10.2f %-6s %8.3f %6.2f  %-6s %d\n", row->name, value, unit_of(row), reference,
+           stated, ratio, limit, ok ? "ok" : "misses", ours->count);
+    fprintf(results, "%s\t%.3f\t%s\t%.3f\t%.3f\t%.2f\t%s\t%s\n", row->name, value, unit_of(row), reference,
+            ratio, limit, row->figure == RATE ? "min" : "max", ok ? "ok" : "misses");
 }
 
 static bool report(const struct bench *bench, const char *path)
@@ -232,50 +238,48 @@ static bool report(const struct bench *bench, const char *path)
     FILE *results = fopen(path, "w");
 
     if (results == NULL) {
-        fprintf(stderr, "bench_compare: cannot write %s: %s\n", path, strerror(errno));
+        fprintf(stderr, "bench_compare: cannot write %s\n", path);
         return false;
     }
-    printf("%-48s %10s %-8s %10s %8s %8s\n", "work (medians)", "etcdc", "unit", "h2load", "ratio", "limit");
+    printf("%-48s %10s %-8s %10s %-6s %8s %6s  %-6s %s\n", "work (medians)", "etcdc", "unit", "reference", "",
+           "ratio", "limit", "", "pairs");
     fprintf(results, "name\tvalue\tunit\treference\tratio\tlimit\tsense\tverdict\n");
-    for (size_t i = 0; i < ROWS; i++)
-        report_row(bench, &rows[i], results);
+    for (size_t i = 0; i < ROWS; i++) {
+        if (bench->ours[rows[i].work].count > 0)
+            report_row(bench, &rows[i], results);
+    }
+    if (bench->setting.peer == NULL)
+        printf("Go's client was not run: its rows are compared with figures that were measured once "
+               "(\"stated\").\n");
     return fclose(results) == 0;
 }
 
-static bool run(struct bench *bench)
+static int number_of(const char *name, int normal)
 {
-    for (size_t i = 0; i < WORKS; i++) {
-        fprintf(stderr, "measuring %s, %d outstanding, %s drive: %d pairs of %d calls\n", works[i].op,
-                works[i].outstanding, works[i].drive, bench->pairs, works[i].calls);
-        for (int pair = 0; pair < bench->pairs; pair++) {
-            if (!measure_ours(bench, &works[i], &bench->ours[i][pair]) ||
-                !measure_reference(bench, &works[i], &bench->reference[i][pair]))
-                return false;
-        }
-    }
-    return true;
+    const char *text = getenv(name);
+    long value = text == NULL || text[0] == '\0' ? normal : strtol(text, NULL, 10);
+
+    return value < 1 || value > 100000 ? normal : (int)value;
 }
 
 int main(int argc, char **argv)
 {
     static struct bench bench;
+    const char *peer = getenv("BENCH_PEER");
 
-    if (argc < 5 || argc > 6) {
-        fprintf(stderr, "usage: bench_compare BENCH_CALLS ENDPOINT WORK_DIR RESULTS [PAIRS]\n");
+    if (argc < 5) {
+        fprintf(stderr, "usage: bench_compare PROGRAMS ENDPOINT WORK_DIR RESULTS [WORK]...\n");
         return 2;
     }
-    bench.program = argv[1];
-    bench.endpoint = argv[2];
-    bench.dir = argv[3];
-    bench.pairs = argc == 6 ? (int)strtol(argv[5], NULL, 10) : PAIRS_DEFAULT;
-    if (bench.pairs < 1 || bench.pairs > PAIRS_MAX) {
-        fprintf(stderr, "bench_compare: PAIRS is %s; it can be 1 to %d\n", argv[5], PAIRS_MAX);
+    bench.setting = (struct setting){.programs = argv[1],
+                                     .endpoint = argv[2],
+                                     .dir = argv[3],
+                                     .peer = peer != NULL && peer[0] != '\0' ? peer : NULL};
+    bench.pairs = number_of("BENCH_PAIRS", PAIRS_DEFAULT);
+    if (bench.pairs > PAIRS_MAX)
+        bench.pairs = PAIRS_MAX;
+    bench.deadline = seconds_now() + number_of("BENCH_SECONDS", SECONDS_DEFAULT);
+    if (!choose(&bench, argv + 5, argc - 5))
         return 2;
-    }
-    if (!write_request(bench.dir, "put", "0123456789abcdef0123456789abcdef") ||
-        !write_request(bench.dir, "get", NULL)) {
-        fprintf(stderr, "bench_compare: cannot write to %s: %s\n", bench.dir, strerror(errno));
-        return 1;
-    }
-    return run(&bench) && report(&bench, argv[4]) ? 0 : 1;
+    return write_requests(argv[3]) && measure_all(&bench) && report(&bench, argv[4]) ? 0 : 1;
 }
