@@ -125,19 +125,52 @@ static int turn(struct etcd_loop *loop, int64_t until_ms)
 
 /* ---- callbacks ------------------------------------------------------------------------------------- */
 
+/*
+ * A callback that runs. There are several where a callback closes an object, which runs that object's last
+ * one, and with ETCD_DISPATCH_PROCESS where one thread closes while another processes.
+ */
+struct etcd__running {
+    const struct etcd__callback *callback; /* may be freed by now */
+    pthread_t thread;
+    struct etcd__running *next;
+};
+
+static void add_running(struct etcd_loop *loop, struct etcd__running *running)
+{
+    running->next = loop->shared.running;
+    loop->shared.running = running;
+}
+
+static void remove_running(struct etcd_loop *loop, const struct etcd__running *running)
+{
+    struct etcd__running **at = &loop->shared.running;
+
+    while (*at != running)
+        at = &(*at)->next;
+    *at = running->next;
+}
+
+/* Whether this callback (NULL: any) runs, on this thread or on another one. */
+static bool runs(const struct etcd_loop *loop, const struct etcd__callback *callback, bool on_this_thread)
+{
+    const struct etcd__running *running = loop->shared.running;
+
+    while (running != NULL && ((callback != NULL && running->callback != callback) ||
+                               (pthread_equal(running->thread, pthread_self()) != 0) != on_this_thread))
+        running = running->next;
+    return running != NULL;
+}
+
 /* Runs one callback that was unlinked; the mutex is held before and after, not meanwhile. */
 static void run_callback_locked(struct etcd_loop *loop, struct etcd__callback *callback)
 {
-    struct etcd__callback *outer = loop->shared.running;
-    pthread_t outer_runner = loop->shared.runner;
+    struct etcd__running running = {.callback = callback, .thread = pthread_self()};
 
-    loop->shared.running = callback;
-    loop->shared.runner = pthread_self();
+    add_running(loop, &running);
     (void)pthread_mutex_unlock(&loop->shared.mutex);
     callback->run(callback); /* may free it */
     (void)pthread_mutex_lock(&loop->shared.mutex);
-    loop->shared.running = outer;
-    loop->shared.runner = outer_runner;
+    remove_running(loop, &running);
     (void)pthread_cond_broadcast(&loop->shared.callback_done);
 }
 
@@ -147,7 +180,7 @@ static bool in_callback(struct etcd_loop *loop)
     bool inside;
 
     (void)pthread_mutex_lock(&loop->shared.mutex);
-    inside = loop->shared.running != NULL && pthread_equal(loop->shared.runner, pthread_self()) != 0;
+    inside = runs(loop, NULL, true);
     (void)pthread_mutex_unlock(&loop->shared.mutex);
     return inside;
 }
@@ -198,12 +231,12 @@ bool etcd__loop_finish_callback(struct etcd_loop *loop, struct etcd__callback *c
 
     (void)pthread_mutex_lock(&loop->shared.mutex);
     for (;;) {
-        if (loop->shared.running == callback && pthread_equal(loop->shared.runner, pthread_self()) != 0) {
+        if (runs(loop, callback, true)) {
             inside = true;
             etcd__node_unlink(&callback->node);
             break;
         }
-        if (loop->shared.running == callback || (etcd__node_linked(&callback->node) && thread_runs_it)) {
+        if (runs(loop, callback, false) || (etcd__node_linked(&callback->node) && thread_runs_it)) {
             (void)pthread_cond_wait(&loop->shared.callback_done, &loop->shared.mutex);
         } else if (etcd__node_linked(&callback->node)) {
             etcd__node_unlink(&callback->node);

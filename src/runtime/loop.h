@@ -54,8 +54,7 @@ struct etcd_loop {
         struct etcd__list callbacks;
         bool sleeping; /* the thread waits in the poller: wake it */
         bool stop;
-        struct etcd__callback *running; /* the callback that runs now, on thread `runner` */
-        pthread_t runner;
+        struct etcd__running *running; /* the callbacks that run now, on whichever threads */
     } shared;
 };
 

@@ -314,6 +314,65 @@ static void test_finishing_runs_what_waits(void **state)
     }
 }
 
+/* A callback that stays inside until it may leave. */
+struct stay {
+    struct etcd__callback callback;
+    struct etcd_loop *loop;
+    size_t entered, may_leave;
+};
+
+static void run_stay(struct etcd__callback *callback)
+{
+    struct stay *stay = ETCD__CONTAINER(callback, struct stay, callback);
+
+    (void)__atomic_add_fetch(&stay->entered, 1, __ATOMIC_RELEASE);
+    await(&stay->may_leave, 1);
+}
+
+static void queue_stay(void *arg)
+{
+    struct stay *stay = arg;
+
+    etcd__loop_call_back(stay->loop, &stay->callback);
+}
+
+static void *process_loop(void *arg)
+{
+    assert_int_equal(etcd_loop_process(arg, NULL), ETCD_OK);
+    return NULL;
+}
+
+static void *finish_stay(void *arg)
+{
+    struct stay *stay = arg;
+
+    assert_false(etcd__loop_finish_callback(stay->loop, &stay->callback));
+    return NULL;
+}
+
+/* One thread is inside a callback while another finishes a second one, and leaves before it. */
+static void test_two_threads_inside(void **state)
+{
+    struct etcd_loop *loop = make(ETCD_DRIVE_THREAD, ETCD_DISPATCH_PROCESS, ETCD_POLLER_DEFAULT);
+    struct stay one = {.callback.run = run_stay, .loop = loop}, two = one;
+    pthread_t processing, finishing;
+
+    (void)state;
+    etcd__loop_run(loop, queue_stay, &one);
+    assert_int_equal(pthread_create(&processing, NULL, process_loop, loop), 0);
+    await(&one.entered, 1);
+    etcd__loop_run(loop, queue_stay, &two);
+    assert_int_equal(pthread_create(&finishing, NULL, finish_stay, &two), 0);
+    await(&two.entered, 1);
+    (void)__atomic_add_fetch(&one.may_leave, 1, __ATOMIC_RELEASE);
+    assert_int_equal(pthread_join(processing, NULL), 0);
+    (void)__atomic_add_fetch(&two.may_leave, 1, __ATOMIC_RELEASE);
+    assert_int_equal(pthread_join(finishing, NULL), 0);
+    assert_false(etcd__loop_finish_callback(loop, &one.callback)); /* long over: nothing to wait for */
+    assert_false(etcd__loop_finish_callback(loop, &two.callback));
+    etcd_loop_free(loop);
+}
+
 static void test_what_waits_is_told_at_the_end(void **state)
 {
     static const struct {
@@ -400,6 +459,7 @@ int main(void)
         cmocka_unit_test(test_finishing_from_outside_waits),
         cmocka_unit_test(test_finishing_from_inside_does_not),
         cmocka_unit_test(test_finishing_runs_what_waits),
+        cmocka_unit_test(test_two_threads_inside),
         cmocka_unit_test(test_what_waits_is_told_at_the_end),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_a_given_environment),
