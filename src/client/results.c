@@ -179,7 +179,7 @@ static etcd_status decode_range(read_range_fn *read_range, const uint8_t *data, 
 
 etcd_status etcd__get_decode(const uint8_t *data, size_t len, void **ret_result, etcd_error *reterr)
 {
-    struct etcd_get_result *get;
+    struct etcd_get_result *get = NULL;
     etcd_status st = decode_range(etcd__wire_read_range, data, len, &get, reterr);
 
     if (st == ETCD_OK)
