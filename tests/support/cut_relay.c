@@ -47,7 +47,7 @@ struct cut_relay {
     struct line *lines[LINES_MAX];
     size_t line_count;
     atomic_size_t cuts;
-    atomic_bool calm, stop;
+    atomic_bool calm, held, stop;
 };
 
 /* xorshift64* */
@@ -153,6 +153,8 @@ static size_t fill(const struct cut_relay *relay, struct pollfd *polls)
     size_t count = 0;
 
     polls[count++] = (struct pollfd){.fd = relay->wake[0], .events = POLLIN};
+    if (atomic_load(&relay->held))
+        return count;
     polls[count++] = (struct pollfd){.fd = relay->listener, .events = POLLIN};
     for (size_t i = 0; i < relay->line_count; i++) {
         const struct line *line = relay->lines[i];
@@ -189,7 +191,14 @@ static void *run(void *arg)
     struct pollfd polls[2 + 2 * LINES_MAX];
 
     while (!atomic_load(&relay->stop)) {
-        (void)poll(polls, (nfds_t)fill(relay, polls), -1);
+        size_t count = fill(relay, polls);
+        char woken;
+
+        (void)poll(polls, (nfds_t)count, -1);
+        if (polls[0].revents != 0 && read(relay->wake[0], &woken, 1) < 0)
+            abort();
+        if (count == 1)
+            continue;
         serve(relay, polls + 2);
         if (polls[1].revents != 0)
             accept_one(relay);
@@ -261,13 +270,24 @@ void cut_relay_calm(struct cut_relay *relay)
     atomic_store(&relay->calm, true);
 }
 
+static void wake(struct cut_relay *relay)
+{
+    if (write(relay->wake[1], "", 1) != 1)
+        abort();
+}
+
+void cut_relay_hold(struct cut_relay *relay, bool held)
+{
+    atomic_store(&relay->held, held);
+    wake(relay);
+}
+
 void cut_relay_stop(struct cut_relay *relay)
 {
     if (relay == NULL)
         return;
     atomic_store(&relay->stop, true);
-    if (write(relay->wake[1], "", 1) != 1)
-        abort();
+    wake(relay);
     (void)pthread_join(relay->thread, NULL);
     release(relay);
 }

@@ -21,6 +21,9 @@ const char *cut_relay_endpoint(const struct cut_relay *relay);
 size_t cut_relay_cuts(const struct cut_relay *relay);
 /* From now on connections live as long as they like; those that are to be cut still are. */
 void cut_relay_calm(struct cut_relay *relay);
+/* A black hole: nothing moves and nothing is accepted, connections stay. Ends with `held` false: all goes on,
+ * late. */
+void cut_relay_hold(struct cut_relay *relay, bool held);
 /* NULL is ignored. */
 void cut_relay_stop(struct cut_relay *relay);
 
