@@ -174,15 +174,15 @@ static int64_t goal_of(const struct chaos_watch *watch, const struct chaos_event
 
 static void catch_up(struct chaos *chaos, const struct chaos_events *history)
 {
-    int64_t deadline_ms = test_deadline_ms(CATCH_UP_MS);
-
     for (size_t i = 0; i < chaos->watch_count; i++) {
         struct chaos_watch *watch = &chaos->watches[i];
         int64_t goal = goal_of(watch, history), from = atomic_load(&watch->last);
-        int64_t begin_ms = test_now_ms();
+        int64_t begin_ms = test_now_ms(), deadline_ms = test_deadline_ms(CATCH_UP_MS);
 
         while (atomic_load(&watch->last) < goal && test_now_ms() < deadline_ms) {
-            if (!watch->pulled || !pull(watch, 0))
+            if (watch->pulled)
+                (void)pull(watch, 50);
+            else
                 for (size_t j = 0; j < CHAOS_CLIENTS; j++)
                     test_pump(chaos->clients[j], 5);
         }
