@@ -483,6 +483,7 @@ static void on_step(struct etcd__timer *timer)
 static void on_login(struct etcd__auth_waiter *waiter, etcd_status status, const etcd_error *err)
 {
     struct etcd__rpc *rpc = ETCD__CONTAINER(waiter, struct etcd__rpc, login);
+    bool maybe = rpc->kind->writes && rpc->maybe_sent; /* by an attempt before the token was refused */
     etcd_error own;
 
     if (status == ETCD_OK) {
@@ -490,7 +491,9 @@ static void on_login(struct etcd__auth_waiter *waiter, etcd_status status, const
         return;
     }
     own = *err;
-    etcd__error_prefix(&own, "%s", rpc->kind->method.name);
+    etcd__error_prefix(&own, "%s%s", rpc->kind->method.name, maybe ? maybe_applied : "");
+    own.flags = etcd__rpc_flags(rpc, (err->flags & ETCD_ERROR_RETRYABLE) != 0, maybe) |
+                (err->flags & ETCD_ERROR_FROM_SERVER);
     complete(rpc, status, &own);
 }
 

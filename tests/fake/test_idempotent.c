@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CODE_PERMISSION_DENIED = 7, CODE_UNAVAILABLE = 14 };
+enum { CODE_PERMISSION_DENIED = 7, CODE_EXHAUSTED = 8, CODE_UNAVAILABLE = 14, CODE_UNAUTHENTICATED = 16 };
 enum { BOTH = ETCD_ERROR_RETRYABLE | ETCD_ERROR_MAYBE_APPLIED };
 
 struct world {
@@ -123,6 +123,33 @@ static void test_a_refusal_after_a_lost_answer(void **state)
     }
 }
 
+/* The answer is lost, the next attempt needs a new token, and the login is refused. */
+static void test_a_refused_login_after_a_lost_answer(void **state)
+{
+    struct world *world = *state;
+    etcd_client *client;
+
+    fake_etcd_set_auth(world->a, "alice", "secret");
+    client = test_client_open(fake_etcd_endpoint(world->a),
+                              ETCD_CLIENT_OPTS(.username = "alice", .password = ETCD_SECRET_TEXT("secret")));
+    assert_status(fake_put(client, 5000, &world->err), ETCD_OK, &world->err);
+    fake_etcd_next(world->a, "Put", &(struct fake_step){.what = STEP_DO_AND_CUT});
+    fake_etcd_next(world->a, "Put",
+                   &(struct fake_step){.what = STEP_STATUS,
+                                       .code = CODE_UNAUTHENTICATED,
+                                       .message = "etcdserver: invalid auth token"});
+    fake_etcd_next(world->a, "Authenticate",
+                   &(struct fake_step){.what = STEP_STATUS,
+                                       .code = CODE_EXHAUSTED,
+                                       .message = "etcdserver: too many requests"});
+    assert_status(etcd_put(client, etcd_cstr("k"), etcd_cstr("v"),
+                           ETCD_PUT_OPTS(.idempotent = true, .timeout_ms = 5000), NULL, &world->err),
+                  ETCD_E_BUSY, &world->err);
+    assert_int_equal(world->err.flags, BOTH | ETCD_ERROR_FROM_SERVER);
+    assert_has_text(world->err.message, "the write may have been applied");
+    etcd_client_free(client);
+}
+
 static void test_out_of_time_it_may_be_applied_and_may_be_repeated(void **state)
 {
     static const struct fake_step timed_out = {
@@ -211,6 +238,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ONE(test_a_lost_answer_is_asked_for_again),
         ONE(test_a_refusal_after_a_lost_answer),
+        ONE(test_a_refused_login_after_a_lost_answer),
         ONE(test_out_of_time_it_may_be_applied_and_may_be_repeated),
         ONE(test_a_cancelled_one_may_be_applied),
         TWO(test_a_silent_member_is_gone_around),
