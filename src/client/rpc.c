@@ -18,7 +18,7 @@ enum {
     SET_ASIDE_MS = 2000, /* how long a member that could not serve gets no new calls */
     /* The same for one that has no leader: it says so at once, and may have one soon. */
     SET_ASIDE_LEADERLESS_MS = 250,
-    LOGINS_MAX = 2, /* renewals of the token for one call */
+    LOGINS_MAX = 5, /* renewals of the token for one call, as for a watch */
 };
 
 static const char maybe_applied[] = " (the write may have been applied)";

@@ -110,7 +110,7 @@ static void on_goaway(void *user, uint32_t error, const uint8_t *debug, size_t l
 }
 
 static const struct etcd__h2_ops session_ops = {
-    .on_ready = on_event, .on_ping_ack = on_event, .on_goaway = on_goaway};
+    .on_ready = on_event, .on_ping_ack = on_event, .on_ping = on_event, .on_goaway = on_goaway};
 
 #define FIELD(n, v)                                                     \
     {                                                                   \
