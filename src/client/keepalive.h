@@ -24,6 +24,8 @@ struct etcd__lessor {
     struct etcd__list streams; /* of struct etcd__lease_stream */
     struct etcd__timer timer;  /* for the first of `due` */
     struct etcd__task rearm;   /* sets it, once a turn */
+    uint64_t raft_term;        /* the newest that an answer to a renewal had, and when it came */
+    int64_t raft_term_ms;
     bool closed;
 };
 

@@ -7,6 +7,7 @@
 #include "wire/messages.h"
 
 #include <assert.h>
+#include <inttypes.h>
 
 enum {
     PAUSE_FIRST_MS = 50, /* before a broken stream is opened again; grows by 1.6, 20 % at random */
@@ -14,7 +15,8 @@ enum {
     LOOK_MS = 1000,      /* how long an opening may hang on a connection that does not take it */
     OVERDUE_DIVISOR = 6, /* of the TTL */
     OVERDUE_MAX_MS = 1000,
-    SET_ASIDE_MS = 2000, /* how long a member that could not serve gets no new calls */
+    TERM_MEMORY_MS = 5000, /* how long a newer raft term makes answers of older ones worthless */
+    SET_ASIDE_MS = 2000,   /* how long a member that could not serve gets no new calls */
 };
 
 static const struct etcd__method keep_alive = {"/etcdserverpb.Lease/LeaseKeepAlive", "lease keep-alive",
@@ -451,7 +453,12 @@ static void on_sent(struct etcd__call *call)
     pump(stream);
 }
 
-static etcd_status read_answer(const uint8_t *data, size_t len, int64_t *ret_id, int64_t *ret_ttl_s)
+struct answer {
+    int64_t id, ttl_s;
+    uint64_t raft_term; /* as the member that answered knows it; 0: it does not say */
+};
+
+static etcd_status read_answer(const uint8_t *data, size_t len, struct answer *ret_answer)
 {
     struct etcd__arena arena = {0};
     const Etcd__Pb__LeaseKeepAliveResponse *answer;
@@ -459,8 +466,9 @@ static etcd_status read_answer(const uint8_t *data, size_t len, int64_t *ret_id,
 
     answer = etcd__wire_unpack(&etcd__pb__lease_keep_alive_response__descriptor, &arena, data, len, &st);
     if (answer != NULL) {
-        *ret_id = answer->id;
-        *ret_ttl_s = answer->ttl;
+        ret_answer->id = answer->id;
+        ret_answer->ttl_s = answer->ttl;
+        ret_answer->raft_term = answer->header == NULL ? 0 : answer->header->raft_term;
     }
     etcd__arena_deinit(&arena);
     return st;
@@ -492,27 +500,54 @@ static void note_sign_of_life(struct etcd__lease_stream *stream)
     stream->window = stream->window > SIZE_MAX / 2 ? SIZE_MAX : stream->window * 2;
 }
 
+/*
+ * A leader that was deposed while it was stopped or cut off does not know it at once: it goes on renewing
+ * leases that the new leader lets expire, and says that others are gone. Its word counts for nothing; the
+ * renewal becomes overdue and is made elsewhere. Only while the newer term was seen lately: in a cluster that
+ * was restored from a backup terms begin anew.
+ */
+static bool is_of_the_past(const struct etcd__lease_stream *stream, const struct answer *answer)
+{
+    struct etcd__lessor *lessor = stream->lessor;
+    int64_t now_ms = etcd__lessor_now(lessor);
+
+    if (answer->raft_term == 0)
+        return false;
+    if (answer->raft_term < lessor->raft_term && now_ms - lessor->raft_term_ms < TERM_MEMORY_MS) {
+        etcd__log(&client_of(stream)->log, ETCD_LOG_DEBUG, "lease",
+                  "client '%s': a renewal of raft term %" PRIu64 " is not believed: term %" PRIu64
+                  " was seen",
+                  etcd__client_label(client_of(stream)), answer->raft_term, lessor->raft_term);
+        return true;
+    }
+    lessor->raft_term = answer->raft_term;
+    lessor->raft_term_ms = now_ms;
+    return false;
+}
+
 static void on_message(struct etcd__call *call, const uint8_t *data, size_t len)
 {
     struct etcd__lease_stream *stream = stream_of_call(call);
     struct etcd__lease *lease;
-    int64_t id = 0, ttl_s = 0;
-    etcd_status st = read_answer(data, len, &id, &ttl_s);
+    struct answer answer = {.id = 0};
+    etcd_status st = read_answer(data, len, &answer);
 
     if (st != ETCD_OK) {
         on_unreadable(stream, st);
         return;
     }
+    if (is_of_the_past(stream, &answer))
+        return;
     note_sign_of_life(stream);
-    lease = find_sent(stream, id);
+    lease = find_sent(stream, answer.id);
     if (lease == NULL)
         return;
     take_from_sent(lease);
     pump(stream);
     if (!lease->disowned) {
-        if (ttl_s > 0 && stream->isolated)
+        if (answer.ttl_s > 0 && stream->isolated)
             acquit(lease);
-        etcd__lease_answered(lease, ttl_s);
+        etcd__lease_answered(lease, answer.ttl_s);
     } else if (settle_disowned(lease)) {
         etcd__lease_renew(lease);
     }

@@ -15,8 +15,11 @@ struct lease_world script;
 void lease_world_answer(struct h2_server_stream *stream, int64_t id, int64_t ttl_s)
 {
     Etcd__Pb__LeaseKeepAliveResponse response = ETCD__PB__LEASE_KEEP_ALIVE_RESPONSE__INIT;
+    Etcd__Pb__ResponseHeader header = ETCD__PB__RESPONSE_HEADER__INIT;
     uint8_t buf[64];
 
+    header.raft_term = script.raft_term;
+    response.header = script.raft_term == 0 ? NULL : &header;
     response.id = id;
     response.ttl = ttl_s;
     h2_reply_message(stream, buf, protobuf_c_message_pack(&response.base, buf));

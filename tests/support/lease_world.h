@@ -26,6 +26,7 @@ struct lease_world {
     etcd_client *client;
     bool (*on_renewal)(struct h2_server_stream *stream, int64_t id);
     int64_t ttl_s;       /* of ordinary answers */
+    uint64_t raft_term;  /* of all answers; 0: they say none */
     int64_t special;     /* a lease of which on_renewal knows */
     const char *refusal; /* of streams, as they are opened; NULL: none */
     int refusal_code;

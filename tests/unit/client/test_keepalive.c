@@ -33,6 +33,33 @@ static void expiry_is_counted_from_sending(void **state)
     assert_int_equal(ends.count, 0);
 }
 
+/* ---- a leader that does not know that it is one no more ---------------------------------------------- */
+
+/* Its renewals buy nothing while the newer term is remembered; a restored cluster begins with a low one. */
+static void answers_of_an_older_term_are_not_believed(void **state)
+{
+    struct ends ends = {0};
+    etcd_keepalive *keepalive;
+    unsigned renewals;
+
+    (void)state;
+    script.raft_term = 5;
+    keepalive = lease_world_keep(1, LEASE_WORLD_TTL_S, &ends);
+    lease_world_run(500);
+    assert_int_equal(script.renewals, 1);
+    script.raft_term = 2;
+    lease_world_run(4400);
+    assert_true(script.renewals >= 2);
+    assert_in_range(etcd_keepalive_remaining_ms(keepalive), 1, (LEASE_WORLD_TTL_S - 4) * 1000);
+    lease_world_run(4000);
+    assert_in_range(etcd_keepalive_remaining_ms(keepalive), 8000, LEASE_WORLD_TTL_S * 1000);
+    renewals = script.renewals;
+    lease_world_run(20000); /* in peace again */
+    assert_in_range(script.renewals - renewals, 4, 6);
+    assert_int_equal(ends.count, 0);
+    etcd_keepalive_close(keepalive);
+}
+
 static void renewed_three_times_a_ttl(void **state)
 {
     struct ends ends = {0};
@@ -341,6 +368,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ON_ONE(expiry_is_counted_from_sending),
         ON_ONE(renewed_three_times_a_ttl),
+        ON_ONE(answers_of_an_older_term_are_not_believed),
         ON_ONE(an_age_is_counted),
         ON_ONE(the_newest_ttl_counts),
         ON_ONE(enormous_ttls_do_not_overflow),
