@@ -73,11 +73,11 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: bench_lease ENDPOINT COUNT\n");
         return 2;
     }
-    leases.client = bench_connect(argv[1], true, &loop);
     leases.count = strtol(argv[2], NULL, 10);
-    leases.keepalives = calloc((size_t)leases.count, sizeof(*leases.keepalives));
-    if (leases.count < 1 || leases.keepalives == NULL)
+    leases.keepalives = leases.count < 1 ? NULL : calloc((size_t)leases.count, sizeof(*leases.keepalives));
+    if (leases.keepalives == NULL)
         return 1;
+    leases.client = bench_connect(argv[1], true, &loop);
     start = meter_start();
     keep_alive(&leases, loop);
     meter_print(start, leases.count);

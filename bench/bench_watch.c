@@ -54,11 +54,11 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: bench_watch ENDPOINT COUNT\n");
         return 2;
     }
-    client = bench_connect(argv[1], true, &loop);
     count = strtol(argv[2], NULL, 10);
-    watches = calloc((size_t)count, sizeof(*watches));
-    if (count < 1 || watches == NULL)
+    watches = count < 1 ? NULL : calloc((size_t)count, sizeof(*watches));
+    if (watches == NULL)
         return 1;
+    client = bench_connect(argv[1], true, &loop);
     start = meter_start();
     open_watches(client, watches, count);
     await_event(client, watches[count - 1], count - 1);

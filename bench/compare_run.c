@@ -132,11 +132,20 @@ static struct figures of_process(const struct outcome *outcome, double calls)
 /* The line that a program prints: see meter.h. */
 static bool of_line(const struct outcome *outcome, struct figures *ret_figures)
 {
-    if (sscanf(outcome->output, "%lf %lf %lf", &ret_figures->cpu_us, &ret_figures->rate,
-               &ret_figures->bytes) == 3)
-        return true;
-    fprintf(stderr, "bench_compare: no figures in \"%s\"\n", outcome->output);
-    return false;
+    double *const figures[] = {&ret_figures->cpu_us, &ret_figures->rate, &ret_figures->bytes};
+    const char *text = outcome->output;
+
+    for (size_t i = 0; i < 3; i++) {
+        char *end;
+
+        *figures[i] = strtod(text, &end);
+        if (end == text) {
+            fprintf(stderr, "bench_compare: no figures in \"%s\"\n", outcome->output);
+            return false;
+        }
+        text = end;
+    }
+    return true;
 }
 
 static double calls_of(const struct work *work)

@@ -31,14 +31,14 @@ static double wall_seconds(void)
 static double resident_bytes(void)
 {
     FILE *file = fopen("/proc/self/statm", "r");
-    unsigned long pages = 0;
+    char line[256] = "", *resident = line;
 
     if (file == NULL)
         return 0;
-    if (fscanf(file, "%*u %lu", &pages) != 1)
-        pages = 0;
+    if (fgets(line, sizeof(line), file) != NULL)
+        (void)strtoul(line, &resident, 10); /* the whole size comes first */
     (void)fclose(file);
-    return (double)pages * (double)sysconf(_SC_PAGESIZE);
+    return (double)strtoul(resident, NULL, 10) * (double)sysconf(_SC_PAGESIZE);
 }
 
 struct meter meter_start(void)

@@ -17,7 +17,7 @@ struct world {
     size_t count;
     etcd_client_state seen[CHANGES_MAX];
     char causes[CHANGES_MAX][ETCD_ERROR_MESSAGE_SIZE]; /* "": no error */
-    bool close_inside;             /* when READY is told */
+    bool close_inside;                                 /* when READY is told */
     bool freed;
     size_t late;
 };
