@@ -252,30 +252,29 @@ bool etcd__loop_finish_callback(struct etcd_loop *loop, struct etcd__callback *c
 
 /* ---- work from other threads ----------------------------------------------------------------------- */
 
-/* Returns whether the engine sleeps and has to be woken. */
-static bool add_work(struct etcd_loop *loop, struct etcd__work *work)
+/*
+ * Wakes the engine if it sleeps. Inside the mutex: once the work can be taken it may run, and the callback
+ * that it leads to may free the client, and with it the loop.
+ */
+static void add_work(struct etcd_loop *loop, struct etcd__work *work, bool may_wake)
 {
-    bool wake;
-
     (void)pthread_mutex_lock(&loop->shared.mutex);
     if (!etcd__node_linked(&work->node))
         etcd__list_push(&loop->shared.work, &work->node);
-    wake = loop->shared.sleeping;
+    if (loop->shared.sleeping && may_wake)
+        loop->reactor.env.ops->poll_wake(loop->reactor.env.self);
     loop->shared.sleeping = false;
     (void)pthread_mutex_unlock(&loop->shared.mutex);
-    return wake;
 }
 
 void etcd__loop_post(struct etcd_loop *loop, struct etcd__work *work)
 {
-    if (add_work(loop, work))
-        loop->reactor.env.ops->poll_wake(loop->reactor.env.self);
+    add_work(loop, work, true);
 }
 
 void etcd__loop_post_and_pump(struct etcd_loop *loop, struct etcd__work *work)
 {
-    if (add_work(loop, work) && loop->drive == ETCD_DRIVE_THREAD)
-        loop->reactor.env.ops->poll_wake(loop->reactor.env.self);
+    add_work(loop, work, loop->drive == ETCD_DRIVE_THREAD);
 }
 
 static void on_run_request(struct etcd__work *work)
