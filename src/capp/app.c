@@ -106,7 +106,7 @@ void capp_free(capp_app *app)
 {
     if (app == NULL)
         return;
-    if (atomic_load(&app->phase) == CAPP__RUNNING) {
+    if (capp__phase_is_alive(atomic_load(&app->phase))) {
         capp_log(&app->logger, CAPP_LOG_ERROR, "app", "capp_free: it still runs; nothing is freed");
         return;
     }

@@ -44,7 +44,21 @@ struct capp_worker {
     bool done; /* under capp_app.shared.mutex */
 };
 
-enum capp__phase { CAPP__BUILT, CAPP__RUNNING, CAPP__ENDED };
+/* What the application does. Everybody may read it; the controller in capp_run() alone writes it. */
+enum capp__phase {
+    CAPP__BUILT,
+    CAPP__STARTING,
+    CAPP__RUNNING,   /* everything has started */
+    CAPP__RELOADING, /* and goes on meanwhile */
+    CAPP__STOPPING,  /* from the first act of the stop on */
+    CAPP__ENDED
+};
+
+/* Whether capp_run() has been entered and has not returned. */
+static inline bool capp__phase_is_alive(int phase)
+{
+    return phase != CAPP__BUILT && phase != CAPP__ENDED;
+}
 
 struct capp_app {
     char name[CAPP__NAME_SIZE];
@@ -65,7 +79,7 @@ struct capp_app {
 
     struct capp_cancel cancel;
     struct capp__wake wake;
-    atomic_int phase;
+    atomic_int phase; /* enum capp__phase */
     atomic_bool stop_requested;
     bool left_behind; /* a thread of ours was given up and may still use all of this */
     struct {

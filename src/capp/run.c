@@ -63,6 +63,7 @@ static void begin_stop(struct run *run, const char *reason)
     if (run->stopping)
         return;
     run->stopping = true;
+    atomic_store(&run->app->phase, CAPP__STOPPING);
     run->deadline_ms = capp__after_ms(run->app->shutdown_timeout_ms);
     capp_log(&run->app->logger, CAPP_LOG_INFO, "app", "stopping (%s)", reason);
     capp__runner_post(run->canceller, request_cancel, run->app);
@@ -217,8 +218,10 @@ static void start_all(struct run *run)
             return;
     }
     notice(run);
-    if (!run->stopping)
-        log_app(run, CAPP_LOG_INFO, "started");
+    if (run->stopping)
+        return;
+    atomic_store(&app->phase, CAPP__RUNNING);
+    log_app(run, CAPP_LOG_INFO, "started");
 }
 
 static bool worker_done(struct capp_worker *worker)
@@ -395,9 +398,9 @@ capp_status capp_run(capp_app *app, capp_error *reterr)
 
     if (app == NULL)
         return capp_fail(reterr, CAPP_E_INVALID_ARGUMENT, "capp_run: app is NULL");
-    if (!atomic_compare_exchange_strong(&app->phase, &built, CAPP__RUNNING))
+    if (!atomic_compare_exchange_strong(&app->phase, &built, CAPP__STARTING))
         return capp_fail(reterr, CAPP_E_STATE, "capp_run: the application %s",
-                         built == CAPP__RUNNING ? "runs already" : "has run already");
+                         capp__phase_is_alive(built) ? "runs already" : "has run already");
     capp_status status = prepare(&run, reterr);
     if (status == CAPP_OK) {
         start_all(&run);
