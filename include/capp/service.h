@@ -79,6 +79,47 @@ typedef capp_status capp_start_fn(void *self, capp_error *reterr);
  */
 typedef capp_status capp_stop_fn(void *self, int64_t limit_ms, capp_error *reterr);
 
+/** A running worker; see worker.h. */
+typedef struct capp_worker capp_worker;
+/** How a worker runs; see worker.h. */
+typedef struct capp_worker_opts capp_worker_opts;
+/** How well a component is; see health.h. */
+typedef struct capp_health capp_health;
+
+/**
+ * Makes an object that the host cannot lay out itself: of an opaque type, of several variants, of another
+ * library. Takes the place of `init`, and runs where that would.
+ *
+ * @param deps             The injected struct that capp_service.object_size and `inject` describe; it lives
+ * as long as the object. NULL when object_size is 0.
+ * @param[out] ret_object  The object, not NULL on success.
+ */
+typedef capp_status capp_make_fn(void *deps, void **ret_object, capp_error *reterr);
+
+/** Ends what a capp_make_fn made; takes the place of `fini`. */
+typedef void capp_unmake_fn(void *deps, void *object);
+
+/**
+ * Told after the configuration was read again; see capp_reload(). Runs on a thread of the host, one at a
+ * time, in order of start. A failure is logged and changes nothing.
+ */
+typedef capp_status capp_reload_fn(void *self, capp_error *reterr);
+
+/** The function of a hosted service: a worker that belongs to a service; see worker.h. */
+typedef capp_status capp_run_fn(void *self, capp_worker *worker, capp_error *reterr);
+
+/** Says how well the component is. Must not block: it looks, it does not ask a server. See health.h. */
+typedef void capp_health_fn(void *self, capp_health *health);
+
+/** One interface of a service: a member of its struct. Made by CAPP_PROVIDES. Frozen. */
+typedef struct capp_provided {
+    const capp_type *type; /**< The type of the member. */
+    const char *name;      /**< Under which name; NULL: the name of the service. */
+    size_t offset;         /**< Of the member. */
+    uint32_t flags;        /**< Zero. */
+    uint32_t reserved;     /**< Zero. */
+} capp_provided;
+
 /** The description of a service. Build it with CAPP_SERVICE. Grows at its end; zero means default. */
 typedef struct capp_service {
     size_t size;               /**< sizeof(capp_service). */
@@ -91,10 +132,18 @@ typedef struct capp_service {
     capp_fini_fn *fini;
     capp_start_fn *start;
     capp_stop_fn *stop;
-    int64_t start_timeout_ms; /**< A start that takes longer has failed. 0: no limit of its own. */
-    int64_t stop_timeout_ms;  /**< 0: what is left of the shutdown limit. */
-    capp_lifetime lifetime;   /**< CAPP_SINGLETON. */
-    uint32_t reserved;        /**< Zero. */
+    int64_t start_timeout_ms;         /**< A start that takes longer has failed. 0: no limit of its own. */
+    int64_t stop_timeout_ms;          /**< 0: what is left of the shutdown limit. */
+    capp_lifetime lifetime;           /**< CAPP_SINGLETON. */
+    uint32_t reserved;                /**< Zero. */
+    capp_make_fn *make;               /**< A factory function; `init` and `fini` are NULL then. */
+    capp_unmake_fn *unmake;           /**< May be NULL; only with `make`. */
+    const capp_provided *provides;    /**< Its interfaces. Must live as long as the application. */
+    size_t provide_count;             /**< Rows of `provides`. */
+    capp_reload_fn *reload;           /**< May be NULL. */
+    capp_run_fn *run;                 /**< On a thread of its own while the application runs; NULL: none. */
+    const capp_worker_opts *run_opts; /**< Of `run`; NULL: defaults. Must live as long as the application. */
+    capp_health_fn *health;           /**< May be NULL. */
 } capp_service;
 
 /*

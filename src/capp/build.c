@@ -119,6 +119,10 @@ static capp_status add_component(capp_app *app, const struct capp__entry *entry,
     component->self = entry->object;
     component->start = entry->service.start;
     component->stop = entry->service.stop;
+    component->reload = entry->service.reload;
+    component->run = entry->service.run;
+    component->run_opts = entry->service.run_opts;
+    component->health = entry->service.health;
     component->start_timeout_ms = entry->service.start_timeout_ms;
     component->stop_timeout_ms = entry->service.stop_timeout_ms;
     return CAPP_OK;

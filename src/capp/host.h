@@ -22,6 +22,10 @@ struct capp__component {
     capp_start_fn *start;
     capp_stop_fn *stop;
     void (*destroy)(void *self);
+    capp_reload_fn *reload;
+    capp_run_fn *run;
+    const capp_worker_opts *run_opts; /* NULL: defaults */
+    capp_health_fn *health;
     int64_t start_timeout_ms, stop_timeout_ms; /* 0: none of its own */
 
     /* The call that runs or has run last; written by the runner's thread until it is idle. */

@@ -318,6 +318,9 @@ static capp_status check_service(const capp_service *service, capp_error *reterr
         return capp_fail(reterr, CAPP_E_INVALID_ARGUMENT,
                          "service %s: lifetime must be CAPP_SINGLETON, it is %d", type,
                          (int)service->lifetime);
+    if (service->make != NULL || service->unmake != NULL || service->provide_count > 0)
+        return capp_fail(reterr, CAPP_E_INVALID_ARGUMENT,
+                         "service %s: make, unmake and provides must be zero", type);
     if (service->inject == NULL && service->inject_count > 0)
         return capp_fail(reterr, CAPP_E_INVALID_ARGUMENT,
                          "service %s: inject is NULL but inject_count is %zu", type, service->inject_count);
