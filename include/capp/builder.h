@@ -138,6 +138,15 @@ CAPP_API void capp_add_service(capp_builder *builder, const capp_service *servic
  */
 CAPP_API void capp_add_worker(capp_builder *builder, const char *name, capp_worker_fn *fn, void *user_data);
 
+/**
+ * As capp_add_worker(), with options: restarts, limits, readiness.
+ *
+ * @param opts  Copied; NULL for the defaults. See worker.h.
+ * @since 0.1
+ */
+CAPP_API void capp_add_worker_with(capp_builder *builder, const char *name, capp_worker_fn *fn,
+                                   void *user_data, const capp_worker_opts *opts);
+
 CAPP_END_DECLS
 
 #endif

@@ -206,6 +206,10 @@ CAPP_API capp_status capp_setup_add_service(capp_setup *setup, const capp_servic
 CAPP_API capp_status capp_setup_add_worker(capp_setup *setup, const char *name, capp_worker_fn *fn,
                                            void *user_data);
 
+/** As capp_add_worker_with(), for a module; returns what that remembers. @since 0.1 */
+CAPP_API capp_status capp_setup_add_worker_with(capp_setup *setup, const char *name, capp_worker_fn *fn,
+                                                void *user_data, const capp_worker_opts *opts);
+
 /**
  * As capp_add_options(), for a module: reads the struct, and publishes it for injection.
  *

@@ -37,6 +37,7 @@ capp_app *capp__app_new(void)
         etcd__free(app);
         return NULL;
     }
+    etcd__list_init(&app->shared.ended);
     atomic_init(&app->phase, CAPP__BUILT);
     atomic_init(&app->stop_requested, false);
     app->wake = (struct capp__wake){-1, -1};

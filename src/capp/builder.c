@@ -146,3 +146,10 @@ void capp_add_worker(capp_builder *builder, const char *name, capp_worker_fn *fn
     if (is_open(builder, "capp_add_worker"))
         capp_setup_add_worker(builder->program, name, fn, user_data);
 }
+
+void capp_add_worker_with(capp_builder *builder, const char *name, capp_worker_fn *fn, void *user_data,
+                          const capp_worker_opts *opts)
+{
+    if (is_open(builder, "capp_add_worker_with"))
+        capp_setup_add_worker_with(builder->program, name, fn, user_data, opts);
+}

@@ -8,8 +8,10 @@
 #include "container.h"
 #include "logger.h"
 #include "mistakes.h"
+#include "signals.h"
 #include "token.h"
 #include "wake.h"
+#include "workers.h"
 
 #include <pthread.h>
 
@@ -35,17 +37,6 @@ struct capp__component {
         capp_status status;
         capp_error error;
     } call;
-};
-
-struct capp_worker {
-    capp_app *app;
-    char name[CAPP__NAME_SIZE];
-    capp_worker_fn *fn;
-    void *user_data;
-    pthread_t thread;
-    bool started; /* the controller's: the thread exists and is not joined yet */
-    capp_error error;
-    bool done; /* under capp_app.shared.mutex */
 };
 
 /* What the application does. Everybody may read it; the controller in capp_run() alone writes it. */
@@ -88,7 +79,7 @@ struct capp_app {
     bool left_behind; /* a thread of ours was given up and may still use all of this */
     struct {
         pthread_mutex_t mutex;
-        struct capp_worker *failed; /* the first worker that failed */
+        struct etcd__list ended; /* capp_worker.ended_node: not joined yet */
     } shared;
 };
 
@@ -121,9 +112,6 @@ capp_status capp__setup_mistake(struct capp_setup *setup, capp_status status, co
 void capp__configure_all(capp_builder *builder);
 /* Makes what the graph describes: provided objects, services, requirements. See build.c. */
 capp_status capp__make(capp_app *app, capp_error *reterr);
-
-/* The thread of a worker; the app's cancel tells it to end. See worker.c. */
-void *capp__worker_main(void *worker);
 
 static inline struct capp__component *capp__component_at(const capp_app *app, size_t i)
 {

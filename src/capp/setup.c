@@ -354,39 +354,6 @@ capp_status capp_setup_add_service(capp_setup *setup, const capp_service *servic
     return register_entry(setup, entry);
 }
 
-static capp_status add_worker(struct capp_setup *setup, const struct capp_worker *worker)
-{
-    for (size_t i = 0; i < setup->app->workers.count; i++) {
-        if (strcmp(capp__worker_at(setup->app, i)->name, worker->name) == 0) {
-            char text[128];
-
-            etcd__format(text, sizeof(text), "worker '%s' is added twice", worker->name);
-            return capp__setup_mistake(setup, CAPP_E_DUPLICATE, text);
-        }
-    }
-    void *copy = etcd__memdup(worker, sizeof(*worker));
-    if (copy == NULL || !capp__ptrs_push(&setup->app->workers, copy)) {
-        etcd__free(copy);
-        return no_memory(setup);
-    }
-    return CAPP_OK;
-}
-
-capp_status capp_setup_add_worker(capp_setup *setup, const char *name, capp_worker_fn *fn, void *user_data)
-{
-    struct capp_worker worker = {.app = setup->app, .fn = fn, .user_data = user_data};
-    capp_error error;
-    capp_status status = check_open(setup, "capp_add_worker");
-
-    if (status != CAPP_OK)
-        return status;
-    if (capp__name_set(worker.name, name, "capp_add_worker: name", &error) != CAPP_OK)
-        return refuse(setup, &error);
-    if (fn == NULL)
-        return missing_argument(setup, "capp_add_worker: fn is NULL");
-    return add_worker(setup, &worker);
-}
-
 capp_status capp_setup_fail(capp_setup *setup, capp_status status, const char *format, ...)
 {
     char text[TEXT_SIZE];

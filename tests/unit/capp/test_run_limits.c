@@ -149,7 +149,7 @@ static void deaf_workers(void)
     capp_add_worker(builder, "deaf-too", deaf_worker, NULL);
     capp_add_worker(builder, "stopper", stopping_worker, NULL);
     capp_error error = expect_timeout(builder, 500);
-    CHECK_HAS(error.message, "worker 'deaf', 'deaf-too' did not end within the shutdown limit of 500 ms");
+    CHECK_HAS(error.message, "worker 'deaf', worker 'deaf-too' did not end within the shutdown limit of 500 ms");
     /* It may hold locks that the hooks would give away under its hands. */
     CHECK(!trace_has("stop good"));
     CHECK_HAS(child_log.text, "WARN app: good was not stopped any more");
