@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/arena.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum { BLOCK_MIN = 1024 };
@@ -33,6 +34,7 @@ void etcd__arena_deinit(struct etcd__arena *arena)
         etcd__free(block);
         block = next;
     }
+    etcd__free(arena->adopted);
     *arena = (struct etcd__arena){0};
 }
 
@@ -99,6 +101,12 @@ void *etcd__arena_memdup(struct etcd__arena *arena, const void *data, size_t len
         memcpy(copy, data, len);
     copy[len] = '\0';
     return copy;
+}
+
+void etcd__arena_adopt(struct etcd__arena *arena, void *memory)
+{
+    assert(arena->adopted == NULL);
+    arena->adopted = memory;
 }
 
 void etcd__arena_release(struct etcd__arena *arena, void *ptr)

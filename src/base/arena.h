@@ -23,6 +23,7 @@ struct etcd__arena {
     struct etcd__arena_block *blocks; /* the newest first */
     size_t next_size;                 /* of the next block; doubles up to a limit */
     size_t size;                      /* of all blocks together */
+    void *adopted;                    /* memory of somebody else's making that goes with it */
 };
 
 /* Chooses the size of the first block, when the caller knows about how much is to come. */
@@ -34,6 +35,8 @@ static inline void *etcd__arena_alloc(struct etcd__arena *arena, size_t size);
 void *etcd__arena_calloc(struct etcd__arena *arena, size_t count, size_t size);
 /* Copies `len` bytes and adds a NUL after them. */
 void *etcd__arena_memdup(struct etcd__arena *arena, const void *data, size_t len);
+/* Takes over memory from etcd__malloc(), one piece at most, and frees it with the rest. */
+void etcd__arena_adopt(struct etcd__arena *arena, void *memory);
 /*
  * Gives one allocation back early, if it was so large that it got a block of its
  * own; does nothing otherwise. For large scratch memory; never necessary.

@@ -21,6 +21,7 @@ static const struct etcd__rpc_kind get_kind = {
     .needs_leader = true,
     .repeatable = true,
     .decode = etcd__get_decode,
+    .decode_large = etcd__get_decode_large,
     .free_result = etcd__get_result_release,
 };
 

@@ -26,6 +26,7 @@ static const struct etcd__rpc_kind page_kind = {
     .repeatable = true,
     .needs_leader = true,
     .decode = etcd__get_decode,
+    .decode_large = etcd__get_decode_large,
     .free_result = etcd__get_result_release,
 };
 

@@ -149,32 +149,40 @@ etcd_status etcd__put_decode(const uint8_t *data, size_t len, void **ret_result,
 typedef etcd_status read_range_fn(struct etcd__arena *arena, const uint8_t *data, size_t len,
                                   struct etcd__wire_range *ret);
 
+/* The result of what was read into the arena, or the failure of reading it. */
+static etcd_status finish_range(struct etcd__arena *arena, etcd_status st,
+                                const struct etcd__wire_range *range, struct etcd_get_result **ret_result,
+                                etcd_error *reterr)
+{
+    struct etcd_get_result *get = st == ETCD_OK ? etcd__arena_calloc(arena, 1, sizeof(*get)) : NULL;
+
+    if (get == NULL) {
+        etcd__arena_deinit(arena);
+        return etcd__fail_decode(reterr, st == ETCD_OK ? ETCD_E_NO_MEMORY : st);
+    }
+    *get = (struct etcd_get_result){
+        .arena = *arena,
+        .header = range->header,
+        .kvs = range->kvs,
+        .count = range->kv_count,
+        .total = range->count,
+        .more = range->more,
+    };
+    *ret_result = get;
+    return ETCD_OK;
+}
+
 /* Ranges can be large: they are read without going through protobuf-c. */
 static etcd_status decode_range(read_range_fn *read_range, const uint8_t *data, size_t len,
                                 struct etcd_get_result **ret_result, etcd_error *reterr)
 {
     struct etcd__arena arena;
     struct etcd__wire_range range;
-    struct etcd_get_result *get;
     etcd_status st;
 
     etcd__arena_init(&arena, len < ARENA_FIRST / 4 ? ARENA_FIRST : len * 3);
     st = read_range(&arena, data, len, &range);
-    get = st == ETCD_OK ? etcd__arena_calloc(&arena, 1, sizeof(*get)) : NULL;
-    if (get == NULL) {
-        etcd__arena_deinit(&arena);
-        return etcd__fail_decode(reterr, st == ETCD_OK ? ETCD_E_NO_MEMORY : st);
-    }
-    *get = (struct etcd_get_result){
-        .arena = arena,
-        .header = range.header,
-        .kvs = range.kvs,
-        .count = range.kv_count,
-        .total = range.count,
-        .more = range.more,
-    };
-    *ret_result = get;
-    return ETCD_OK;
+    return finish_range(&arena, st, &range, ret_result, reterr);
 }
 
 etcd_status etcd__get_decode(const uint8_t *data, size_t len, void **ret_result, etcd_error *reterr)
@@ -182,6 +190,21 @@ etcd_status etcd__get_decode(const uint8_t *data, size_t len, void **ret_result,
     struct etcd_get_result *get = NULL;
     etcd_status st = decode_range(etcd__wire_read_range, data, len, &get, reterr);
 
+    if (st == ETCD_OK)
+        *ret_result = get;
+    return st;
+}
+
+etcd_status etcd__get_decode_large(struct etcd__buf *answer, void **ret_result, etcd_error *reterr)
+{
+    struct etcd__arena arena = {0};
+    struct etcd__wire_range range;
+    struct etcd_get_result *get = NULL;
+    etcd_status st;
+
+    etcd__arena_adopt(&arena, answer->data);
+    st = etcd__wire_read_range_in_place(&arena, etcd__buf_front(answer), etcd__buf_len(answer), &range);
+    st = finish_range(&arena, st, &range, &get, reterr);
     if (st == ETCD_OK)
         *ret_result = get;
     return st;

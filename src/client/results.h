@@ -7,6 +7,7 @@
 #define ETCD__CLIENT_RESULTS_H
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/error.h"
 #include "etcdc/kv.h"
 #include "etcdc/txn.h"
@@ -56,6 +57,8 @@ struct etcd_txn_result {
 /* For struct etcd__rpc_kind: they make and free the results above. */
 etcd_status etcd__put_decode(const uint8_t *data, size_t len, void **ret_result, etcd_error *reterr);
 etcd_status etcd__get_decode(const uint8_t *data, size_t len, void **ret_result, etcd_error *reterr);
+/* Takes the answer's memory over. */
+etcd_status etcd__get_decode_large(struct etcd__buf *answer, void **ret_result, etcd_error *reterr);
 /* A part of a range that came as a stream. */
 etcd_status etcd__get_part_decode(const uint8_t *data, size_t len, struct etcd_get_result **ret_result,
                                   etcd_error *reterr);

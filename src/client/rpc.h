@@ -34,6 +34,11 @@ struct etcd__rpc_kind {
     etcd_status (*decode)(const uint8_t *data, size_t len, void **ret_result, etcd_error *reterr);
     void (*free_result)(void *result);
     /*
+     * The same for a large answer, whose memory it takes over instead of copying it; the answer has a byte
+     * behind it that may be written. NULL: `decode` is good enough.
+     */
+    etcd_status (*decode_large)(struct etcd__buf *answer, void **ret_result, etcd_error *reterr);
+    /*
      * What a repeated attempt is refused with when an earlier one was carried out ("exists", "not found");
      * ETCD_OK: nothing says so. The call has succeeded then; `decode_request` (NULL: no result) makes the
      * result from what was asked for.

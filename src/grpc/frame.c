@@ -14,6 +14,7 @@ enum {
 void etcd__deframer_init(struct etcd__deframer *deframer, size_t max_message)
 {
     etcd__buf_init(&deframer->partial, 0);
+    deframer->whole = NULL;
     deframer->max_message = max_message;
 }
 
@@ -58,7 +59,8 @@ static bool keep(struct etcd__deframer *deframer, const uint8_t *data, size_t le
     if (etcd__buf_len(partial) == ETCD__FRAME_HEADER) {
         size_t body = message_length(etcd__buf_front(partial));
 
-        if (body <= TRUSTED_LENGTH && etcd__buf_reserve(partial, body) == NULL)
+        partial->max = ETCD__FRAME_HEADER + body; /* growing by doubling ends there */
+        if (etcd__buf_reserve(partial, body < TRUSTED_LENGTH ? body : TRUSTED_LENGTH) == NULL)
             return false;
     }
     return etcd__buf_append(partial, data, len);
@@ -73,16 +75,31 @@ static bool deliver_partial(struct etcd__deframer *deframer, etcd__message_fn *o
     struct etcd__buf whole = deframer->partial;
 
     deframer->partial = (struct etcd__buf){.secret = whole.secret};
+    deframer->whole = &whole;
+    whole.max = 0;
+    etcd__buf_consume(&whole, ETCD__FRAME_HEADER);
 
-    bool go_on = on_message(user, etcd__buf_front(&whole) + ETCD__FRAME_HEADER,
-                            etcd__buf_len(&whole) - ETCD__FRAME_HEADER);
+    bool go_on = on_message(user, etcd__buf_front(&whole), etcd__buf_len(&whole));
+
     if (!go_on) {
         etcd__buf_deinit(&whole);
         return false;
     }
     etcd__buf_consume(&whole, etcd__buf_len(&whole));
     etcd__buf_trim(&whole, KEPT_BUFFER);
+    deframer->whole = NULL;
     deframer->partial = whole;
+    return true;
+}
+
+bool etcd__deframer_take(struct etcd__deframer *deframer, struct etcd__buf *ret)
+{
+    struct etcd__buf *whole = deframer->whole;
+
+    if (whole == NULL || whole->secret || whole->capacity <= KEPT_BUFFER)
+        return false;
+    *ret = *whole;
+    *whole = (struct etcd__buf){.data = NULL};
     return true;
 }
 

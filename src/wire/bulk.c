@@ -115,7 +115,7 @@ static bool read_kv_field(struct etcd__wire_reader *reader, etcd_kv *kv)
     return etcd__wire_read_bytes(reader, &content) && read_kv(content, kv);
 }
 
-/* The bytes lie in our own copy of the message, which is const only to whoever looks at the pair. */
+/* The bytes lie in a message that is ours, which is const only to whoever looks at the pair. */
 static void terminate(etcd_bytes view)
 {
     union {
@@ -203,21 +203,39 @@ static bool read_range_fields(struct etcd__wire_reader in, struct etcd__wire_ran
     return ok;
 }
 
+/* From a message that may be written to. */
+static etcd_status read_range(struct etcd__arena *arena, struct etcd__wire_reader in, size_t count,
+                              struct etcd__wire_range *ret)
+{
+    memset(ret, 0, sizeof(*ret));
+    ret->kvs = alloc_array(arena, count, sizeof(*ret->kvs));
+    if (ret->kvs == NULL)
+        return ETCD_E_NO_MEMORY;
+    return read_range_fields(in, ret) ? ETCD_OK : ETCD_E_PROTOCOL;
+}
+
 etcd_status etcd__wire_read_range(struct etcd__arena *arena, const uint8_t *data, size_t len,
                                   struct etcd__wire_range *ret)
 {
     struct etcd__wire_reader in = {.pos = data, .end = data + len};
     size_t count;
 
-    memset(ret, 0, sizeof(*ret));
     if (!count_fields(in, TAG_BYTES(2), &count))
         return ETCD_E_PROTOCOL;
     if (!copy_message(arena, data, len, count * sizeof(*ret->kvs), &in))
         return ETCD_E_NO_MEMORY;
-    ret->kvs = alloc_array(arena, count, sizeof(*ret->kvs));
-    if (ret->kvs == NULL)
-        return ETCD_E_NO_MEMORY;
-    return read_range_fields(in, ret) ? ETCD_OK : ETCD_E_PROTOCOL;
+    return read_range(arena, in, count, ret);
+}
+
+etcd_status etcd__wire_read_range_in_place(struct etcd__arena *arena, uint8_t *data, size_t len,
+                                           struct etcd__wire_range *ret)
+{
+    struct etcd__wire_reader in = {.pos = data, .end = data + len};
+    size_t count;
+
+    if (!count_fields(in, TAG_BYTES(2), &count))
+        return ETCD_E_PROTOCOL;
+    return read_range(arena, in, count, ret);
 }
 
 etcd_status etcd__wire_read_range_part(struct etcd__arena *arena, const uint8_t *data, size_t len,

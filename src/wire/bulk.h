@@ -37,6 +37,12 @@ struct etcd__wire_watch {
 /* A RangeResponse. */
 etcd_status etcd__wire_read_range(struct etcd__arena *arena, const uint8_t *data, size_t len,
                                   struct etcd__wire_range *ret);
+/*
+ * The same without the copy: the message lies in memory that the arena has or will get, and so does a byte
+ * behind it that may be written.
+ */
+etcd_status etcd__wire_read_range_in_place(struct etcd__arena *arena, uint8_t *data, size_t len,
+                                           struct etcd__wire_range *ret);
 /* A RangeStreamResponse; one without a range in it is an empty range. */
 etcd_status etcd__wire_read_range_part(struct etcd__arena *arena, const uint8_t *data, size_t len,
                                        struct etcd__wire_range *ret);

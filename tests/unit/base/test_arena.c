@@ -106,6 +106,19 @@ static void calloc_zeroes_and_checks(void **state)
     etcd__arena_deinit(&arena);
 }
 
+static void others_memory_goes_with_it(void **state)
+{
+    struct etcd__arena arena = {0};
+
+    (void)state;
+    etcd__arena_adopt(&arena, etcd__malloc(10));
+    assert_non_null(etcd__arena_alloc(&arena, 1));
+    etcd__arena_deinit(&arena);
+    etcd__arena_adopt(&arena, etcd__malloc(10)); /* empty again */
+    etcd__arena_deinit(&arena);
+    assert_int_equal(alloc_live(), 0);
+}
+
 static void survives_out_of_memory(void **state)
 {
     struct etcd__arena arena = {0};
@@ -130,6 +143,7 @@ int main(void)
         cmocka_unit_test(a_hint_saves_blocks),
         cmocka_unit_test(large_ones_can_be_released),
         cmocka_unit_test(calloc_zeroes_and_checks),
+        cmocka_unit_test(others_memory_goes_with_it),
         cmocka_unit_test(survives_out_of_memory),
     };
 

@@ -203,6 +203,70 @@ static void large_messages_pass(void **state)
     }
 }
 
+/* Takes the memory of what it is given, and looks at it when the next message has come. */
+struct taker {
+    struct etcd__deframer *deframer;
+    struct etcd__buf taken[2];
+    size_t count;
+    bool stop;
+};
+
+static bool take_memory(void *user, const uint8_t *data, size_t len)
+{
+    struct taker *taker = user;
+    struct etcd__buf *taken = &taker->taken[taker->count];
+
+    if (!etcd__deframer_take(taker->deframer, taken))
+        return true;
+    assert_ptr_equal(etcd__buf_front(taken), data);
+    assert_int_equal(etcd__buf_len(taken), len);
+    taken->data[taken->end] = 1; /* may be written */
+    assert_false(etcd__deframer_take(taker->deframer, taken));
+    taker->count++;
+    if (taker->stop)
+        etcd__deframer_deinit(taker->deframer);
+    return !taker->stop;
+}
+
+static void feed_in_pieces(struct taker *taker, const uint8_t *data, size_t len)
+{
+    enum etcd__frame_result result = ETCD__FRAME_OK;
+
+    for (size_t at = 0; at < len && result == ETCD__FRAME_OK; at += 1000)
+        result = etcd__deframer_feed(taker->deframer, data + at, len - at < 1000 ? len - at : 1000,
+                                     take_memory, taker);
+    assert_int_equal(result, taker->stop ? ETCD__FRAME_STOPPED : ETCD__FRAME_OK);
+}
+
+static void a_large_message_can_be_taken(void **state)
+{
+    enum { LARGE = (1 << 20) + 100, SMALL = 2000, SIZE = LARGE + 2 * ETCD__FRAME_HEADER + SMALL };
+    uint8_t *data = test_malloc(SIZE);
+
+    (void)state;
+    memset(data, 'x', SIZE);
+    etcd__frame_header(data, LARGE);
+    etcd__frame_header(data + ETCD__FRAME_HEADER + LARGE, SMALL);
+    for (int stop = 0; stop < 2; stop++) {
+        struct etcd__deframer deframer;
+        struct taker taker = {.deframer = &deframer, .stop = stop};
+
+        etcd__deframer_init(&deframer, LARGE);
+        for (int round = 0; round < 2 - stop; round++)
+            feed_in_pieces(&taker, data, SIZE);
+        etcd__deframer_deinit(&deframer);
+        assert_int_equal(taker.count, 2 - stop); /* the large ones */
+        for (size_t i = 0; i < taker.count; i++) {
+            assert_int_equal(etcd__buf_len(&taker.taken[i]), LARGE);
+            assert_int_equal(taker.taken[i].capacity, ETCD__FRAME_HEADER + LARGE); /* and not a byte more */
+            assert_memory_equal(etcd__buf_front(&taker.taken[i]), data + ETCD__FRAME_HEADER, LARGE);
+            etcd__buf_deinit(&taker.taken[i]);
+        }
+    }
+    test_free(data);
+    assert_int_equal(alloc_live(), 0);
+}
+
 static void out_of_memory(size_t n, void *user)
 {
     struct etcd__deframer deframer;
@@ -250,6 +314,7 @@ int main(void)
         cmocka_unit_test(faults_are_found_in_any_pieces),
         cmocka_unit_test(the_receiver_may_stop),
         cmocka_unit_test(large_messages_pass),
+        cmocka_unit_test(a_large_message_can_be_taken),
         cmocka_unit_test(memory_may_run_out),
         cmocka_unit_test(header_has_the_length),
     };
