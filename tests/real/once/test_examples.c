@@ -25,7 +25,7 @@ static struct etcd_server *open_server, *auth_server;
 static char folder[PATH_MAX];
 static struct temp_dir work;
 static char environment[6][512];
-static const char *env[7];
+static const char *env[9];
 
 /* The folder examples/ beside the one that this program lies in. */
 static bool find_examples(void)
@@ -55,7 +55,10 @@ static void use_endpoints(const char *open, const char *discovery)
     snprintf(environment[5], sizeof(environment[5]), "ETCDC_ENDPOINT=%s", open);
     for (size_t i = 0; i < 6; i++)
         env[i] = environment[i];
-    env[6] = NULL;
+    /* For those of the guide, which say nothing of their clients. */
+    env[6] = "CAPP_ETCD__CLIENTS__DISCOVERY__USERNAME=admin";
+    env[7] = "CAPP_ETCD__CLIENTS__DISCOVERY__PASSWORD__ENV=ETCD_DISCOVERY_PASSWORD";
+    env[8] = NULL;
 }
 
 static int start_servers(void **state)
@@ -124,7 +127,7 @@ static void assert_nothing_left(void)
     }
 }
 
-static void run_once(const char *name, const char *const *expected)
+static void run(const char *name, const char *const *expected)
 {
     char output[OUTPUT_SIZE];
     const char *const argv[] = {example(name), "--once", NULL};
@@ -135,6 +138,11 @@ static void run_once(const char *name, const char *const *expected)
     for (; *expected != NULL; expected++)
         assert_text(output, *expected);
     assert_null(strstr(output, PASSWORD));
+}
+
+static void run_once(const char *name, const char *const *expected)
+{
+    run(name, expected);
     assert_nothing_left();
 }
 
@@ -203,8 +211,9 @@ static void run_until_term(const char *name, const char *ready)
     char log[PATH_MAX], output[OUTPUT_SIZE];
     const char *const argv[] = {example(name), NULL};
     int64_t deadline_ms = test_deadline_ms(ONCE_MS);
+    const char *slash = strrchr(name, '/');
 
-    snprintf(log, sizeof(log), "%s/%s.log", work.path, name);
+    snprintf(log, sizeof(log), "%s/%s.log", work.path, slash == NULL ? name : slash + 1);
     unlink(log);
     pid_t pid = process_start(argv, env, log);
     assert_true(pid > 0);
@@ -260,6 +269,25 @@ static void the_smallest_program_starts_without_a_server(void **state)
     port_release(&port);
 }
 
+/* ---- those of docs/guide.md ------------------------------------------------------------------------ */
+
+#define GUIDE "../tests/guide/"
+
+static void the_guide(void **state)
+{
+    char output[256];
+
+    (void)state;
+    run_until_term(GUIDE "1", "app: started");
+    run_until_term(GUIDE "2", "app: started");
+    run_once(GUIDE "3", EXPECT("it is 'info'\nchanged to 'debug'\ndeleted\n"));
+    run(GUIDE "4", EXPECT("there is no etcd client 'cache'", "registered\n"));
+    assert_int_equal(CTL(open_server, output, "del", PREFIX "guide/motto"), 0);
+    assert_text(output, "1");
+    assert_nothing_left();
+    run_once(GUIDE "5", EXPECT("unit 3 under the lock\nreleased\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -267,6 +295,7 @@ int main(void)
         cmocka_unit_test(lock_service),       cmocka_unit_test(config_center),
         cmocka_unit_test(service_discovery),  cmocka_unit_test(epoll),
         cmocka_unit_test(all_end_on_sigterm), cmocka_unit_test(the_smallest_program_starts_without_a_server),
+        cmocka_unit_test(the_guide),
     };
 
     return cmocka_run_group_tests(tests, start_servers, stop_servers);
