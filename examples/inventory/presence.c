@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "presence.h"
+
+#include "readiness.h"
+#include "settings.h"
+
+#include <capp/etcd.h>
+
+#include <stdio.h>
+
+enum { LOOK_MS = 250, BACKOFF_MS = 1000, VALUE_SIZE = 512 };
+
+struct presence {
+    etcd_client *etcd;
+    capp_logger *log;
+    readiness *readiness;
+    const instance_settings *settings;
+};
+
+CAPP_TYPE_DEFINE(presence);
+
+static void format_value(const presence *self, bool ready, char value[VALUE_SIZE])
+{
+    const instance_settings *settings = self->settings;
+    const char *address = settings->advertise == NULL ? settings->listen : settings->advertise;
+
+    snprintf(value, VALUE_SIZE, "{\"address\":\"%s\",\"state\":\"%s\"}", address,
+             ready ? "ready" : "not ready");
+}
+
+static void on_event(etcd_registration *registration, etcd_registration_event event, const etcd_error *err,
+                     void *user_data)
+{
+    const presence *self = user_data;
+
+    (void)registration;
+    if (event == ETCD_REGISTRATION_RESTORED)
+        capp_log(self->log, CAPP_LOG_INFO, "presence", "registered again");
+    else
+        capp_log(self->log, CAPP_LOG_WARN, "presence", "not registered: %s", err->message);
+}
+
+static capp_status register_instance(presence *self, bool ready, etcd_registration **ret_registration,
+                                     capp_error *reterr)
+{
+    char value[VALUE_SIZE];
+    etcd_error err;
+
+    format_value(self, ready, value);
+    if (etcd_register(self->etcd, "inventory", self->settings->instance, value,
+                      ETCD_REGISTER_OPTS(.ttl_s = self->settings->registration_ttl_ms / 1000,
+                                         .on_event = on_event, .user_data = self),
+                      ret_registration, &err) != ETCD_OK)
+        return capp_error_from_etcd(&err, reterr);
+    capp_log(self->log, CAPP_LOG_INFO, "presence", "registered as '%s'", self->settings->instance);
+    return CAPP_OK;
+}
+
+/* Keeps the entry true until the application stops. */
+static void follow(presence *self, capp_worker *worker, etcd_registration *registration, bool told)
+{
+    bool failed = false; /* so that an outage is one line */
+
+    while (capp_worker_wait(worker, LOOK_MS)) {
+        bool ready = readiness_now(self->readiness);
+        char value[VALUE_SIZE];
+        etcd_error err;
+
+        if (ready == told)
+            continue;
+        format_value(self, ready, value);
+        if (etcd_registration_update(registration, value, 0, &err) == ETCD_OK) {
+            told = ready;
+            failed = false;
+        } else if (!failed) {
+            capp_log(self->log, CAPP_LOG_WARN, "presence", "%s", err.message);
+            failed = true;
+        }
+    }
+}
+
+capp_status presence_run(capp_worker *worker, void *user_data, capp_error *reterr)
+{
+    presence *self = capp_get(capp_worker_app(worker), presence, reterr);
+    etcd_registration *registration = NULL;
+    capp_error error;
+    etcd_error err;
+    bool ready;
+
+    (void)user_data;
+    if (self == NULL)
+        return CAPP_E_NOT_FOUND;
+    do {
+        ready = readiness_now(self->readiness);
+        if (register_instance(self, ready, &registration, &error) == CAPP_OK)
+            break;
+        capp_log(self->log, CAPP_LOG_WARN, "presence", "%s", error.message);
+    } while (capp_worker_wait(worker, BACKOFF_MS));
+    if (registration == NULL)
+        return CAPP_OK;
+    follow(self, worker, registration, ready);
+    if (etcd_registration_close(registration, 0, &err) != ETCD_OK)
+        capp_log(self->log, CAPP_LOG_WARN, "presence", "%s", err.message);
+    return CAPP_OK;
+}
+
+static const capp_inject presence_deps[] = {
+    CAPP_INJECT_NAMED(presence, etcd, etcd_client, "discovery"),
+    CAPP_INJECT(presence, log, capp_logger),
+    CAPP_INJECT(presence, readiness, readiness),
+    CAPP_INJECT(presence, settings, instance_settings),
+};
+const capp_service presence_service = CAPP_SERVICE(presence, CAPP_INJECTS(presence_deps));

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What operators ask for:
+ *
+ *     GET /live      200: the process is sound            503: restart it
+ *     GET /ready     200: it can do its work              503: send clients elsewhere
+ *     GET /config    the effective configuration, without secrets
+ */
+#ifndef INVENTORY_STATUS_H
+#define INVENTORY_STATUS_H
+
+#include <capp.h>
+
+typedef struct status_page status_page;
+CAPP_TYPE_DECLARE(status_page);
+extern const capp_service status_service;
+
+/* Worker. */
+capp_status status_run(capp_worker *worker, void *user_data, capp_error *reterr);
+
+#endif
