@@ -127,7 +127,7 @@ void inventory_start(struct inventory *one)
 {
     static const char prefix[] = "INVENTORY_ETCD__CLIENTS__";
     char program[PATH_MAX], text[ENV_MAX][ENV_SIZE];
-    const char *stock = etcd_server_endpoint(one->world->stock, 0);
+    const char *stock = one->stock != NULL ? one->stock : etcd_server_endpoint(one->world->stock, 0);
     const char *const ld = getenv("LD_LIBRARY_PATH");
     const char *env[ENV_MAX + 1] = {NULL};
     size_t count = 0;
@@ -280,4 +280,17 @@ void inventory_await_log(const struct inventory *one, const char *part)
     } while (test_poll_again(deadline_ms));
     print_tail(one->log, 40);
     fail_msg("'%s' is not in the log of %s", part, one->name);
+}
+
+void inventory_last(const struct inventory *one, const char *begin, char *rest, size_t size)
+{
+    char *text = read_log(one);
+    const char *last = NULL;
+
+    for (const char *at = strstr(text, begin); at != NULL; at = strstr(at + 1, begin))
+        last = at + strlen(begin);
+    if (last == NULL)
+        fail_msg("'%s' is not in the log of %s", begin, one->name);
+    snprintf(rest, size, "%.*s", (int)strcspn(last, "\n"), last);
+    free(text);
 }

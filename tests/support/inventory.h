@@ -34,6 +34,7 @@ struct inventory {
     struct port api, status;
     pid_t pid;
     const char *notify; /* NOTIFY_SOCKET; NULL: none */
+    const char *stock;  /* where the stock is; NULL: the server itself */
 };
 
 /* Makes ready an instance that is not running: its ports, and its file with `settings` (YAML; "" for none).
@@ -66,6 +67,8 @@ void inventory_await_log(const struct inventory *one, const char *part);
 /* The value of a key, by etcdctl; "" when there is none. */
 void inventory_value(struct etcd_server *server, const char *key, char *value, size_t size);
 void inventory_await_value(struct etcd_server *server, const char *key, const char *value);
+/* What the log says last between `begin` and the end of its line; fails when it says nothing. */
+void inventory_last(const struct inventory *one, const char *begin, char *rest, size_t size);
 /* Puts a key, by etcdctl. */
 void inventory_put(struct etcd_server *server, const char *key, const char *value);
 

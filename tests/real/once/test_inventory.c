@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* examples/inventory, one instance: what a client and an operator see of it. */
+#include "support/cut_relay.h"
 #include "support/inventory.h"
 #include "support/test.h"
 
 #include <signal.h>
 #include <stdio.h>
+
+enum { CUTS_MS = 2000, AT_ONCE_MS = 1000 };
 
 static struct inventory_world world;
 static struct inventory one;
@@ -86,16 +89,119 @@ static void changes_happen_once(void **state)
     inventory_world_clean(&world);
 }
 
+/*
+ * Connections to the server are cut all the time, also between a write and its answer. What was answered with
+ * 200 has happened once, what was answered with 503 has not, and what was unknown is found out by asking
+ * again.
+ */
+static void answers_are_honest_while_connections_are_cut(void **state)
+{
+    struct cut_relay *relay = cut_relay_start(etcd_server_endpoint(world.stock, 0), cut_relay_seed());
+    int done = 0, refused = 0, unknown = 0;
+    int64_t deadline_ms = test_deadline_ms(CUTS_MS);
+    char key[32], value[32], expected[32];
+
+    (void)state;
+    assert_non_null(relay);
+    inventory_make(&one, &world, "a", "restock: { enabled: false }\nstock: { request_timeout: 100ms }\n");
+    one.stock = cut_relay_endpoint(relay);
+    inventory_start(&one);
+    inventory_await(&one, "/live", 200, NULL);
+    for (int i = 0; test_now_ms() < deadline_ms; i++) {
+        bool maybe = false;
+        int code;
+
+        snprintf(key, sizeof(key), "cut-%d", i);
+        do {
+            code = inventory_http(&one.api, "POST", "/items/apples/add?count=1", key, text);
+            assert_true(code == 200 || code == 503 || code == 504);
+            unknown += code == 504 && !maybe;
+            maybe = maybe || code == 504;
+        } while (code != 200 && maybe);
+        done += code == 200;
+        refused += code == 503;
+    }
+    cut_relay_stop(relay);
+    inventory_value(world.stock, INVENTORY_PREFIX "items/apples", value, sizeof(value));
+    snprintf(expected, sizeof(expected), "%d", done);
+    printf("%d done, %d refused, %d unknown first\n", done, refused, unknown);
+    assert_string_equal(value, expected);
+    inventory_world_clean(&world);
+}
+
+static void await_state(const char *state)
+{
+    char value[128];
+
+    snprintf(value, sizeof(value), "{\"address\":\"127.0.0.1:%d\",\"state\":\"%s\"}", one.api.number, state);
+    inventory_await_value(world.discovery, "/services/inventory/a", value);
+}
+
+static void kill_server(struct etcd_server *server)
+{
+    assert_true(etcd_server_kill(server, 0));
+}
+
+static void revive(struct etcd_server *server)
+{
+    assert_true(etcd_server_restart(server, 0) && etcd_server_wait(server, 0));
+}
+
+static void it_outlives_its_servers(void **state)
+{
+    (void)state;
+    inventory_make(&one, &world, "a", "restock: { enabled: false }\nstock: { request_timeout: 300ms }\n");
+    inventory_start_ready(&one);
+    await_state("ready");
+    change("add", "early", 20, 200, "\"quantity\":20");
+    kill_server(world.stock);
+    inventory_await(&one, "/ready", 503, NULL);
+    inventory_await(&one, "/live", 200, NULL);
+    await_state("not ready");
+    change("add", "late", 5, 503, "\"changed\":\"no\"");
+    assert_int_equal(inventory_http(&one.api, "GET", "/items", NULL, text), 503);
+    kill_server(world.discovery);
+    inventory_await_log(&one, "WARN  presence: not registered");
+    inventory_await(&one, "/live", 200, NULL);
+    revive(world.stock);
+    inventory_await(&one, "/ready", 200, NULL);
+    change("add", "early", 20, 200, "\"repeated\":true");
+    change("add", "late", 5, 200, "\"quantity\":25");
+    revive(world.discovery);
+    inventory_await_log(&one, "INFO  presence: registered again");
+    await_state("ready");
+    inventory_signal(&one, SIGTERM);
+    assert_int_equal(inventory_wait(&one), 0);
+    assert_gone();
+    inventory_world_clean(&world);
+}
+
+/* The stop waits for a server that has gone silent; an operator need not. */
+static void a_second_signal_ends_it_at_once(void **state)
+{
+    (void)state;
+    inventory_make(&one, &world, "a", "restock: { interval: 100ms }\n");
+    inventory_start_ready(&one);
+    inventory_await_value(world.stock, INVENTORY_PREFIX "restocker", "a");
+    assert_true(etcd_server_pause(world.stock, 0));
+    inventory_signal(&one, SIGTERM);
+    inventory_await_log(&one, "app: stopping (SIGTERM)");
+    int64_t deadline_ms = test_deadline_ms(AT_ONCE_MS);
+    inventory_signal(&one, SIGTERM);
+    assert_int_equal(inventory_wait(&one), 128 + SIGTERM);
+    assert_true(test_now_ms() < deadline_ms);
+    assert_true(etcd_server_resume(world.stock, 0));
+    assert_false(inventory_logged(&one, "app: stopped"));
+    inventory_world_clean(&world);
+}
+
 static void it_stops_in_order(void **state)
 {
-    char address[128];
-
     (void)state;
     inventory_make(&one, &world, "a", "restock: { minimum: 10, target: 30, interval: 100ms }\n");
     inventory_put(world.stock, INVENTORY_PREFIX "items/apples", "3");
     inventory_start_ready(&one);
-    snprintf(address, sizeof(address), "{\"address\":\"127.0.0.1:%d\",\"state\":\"ready\"}", one.api.number);
-    inventory_await_value(world.discovery, "/services/inventory/a", address);
+    await_state("ready");
     inventory_await_value(world.stock, INVENTORY_PREFIX "items/apples", "30");
     inventory_await_value(world.stock, INVENTORY_PREFIX "restocker", "a");
     inventory_signal(&one, SIGTERM);
@@ -112,7 +218,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(changes_happen_once, end_instance),
+        cmocka_unit_test_teardown(answers_are_honest_while_connections_are_cut, end_instance),
+        cmocka_unit_test_teardown(it_outlives_its_servers, end_instance),
         cmocka_unit_test_teardown(it_stops_in_order, end_instance),
+        cmocka_unit_test_teardown(a_second_signal_ends_it_at_once, end_instance),
     };
 
     return cmocka_run_group_tests(tests, start_world, end_world);
