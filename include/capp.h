@@ -11,6 +11,7 @@
 #include <capp/export.h>
 #include <capp/log.h>
 #include <capp/module.h>
+#include <capp/monitor.h>
 #include <capp/options.h>
 #include <capp/service.h>
 #include <capp/type.h>

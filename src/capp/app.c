@@ -38,6 +38,12 @@ capp_app *capp__app_new(void)
         return NULL;
     }
     etcd__list_init(&app->shared.ended);
+    if (!capp__config_init(&app->config)) {
+        capp__cancel_deinit(&app->cancel);
+        pthread_mutex_destroy(&app->shared.mutex);
+        etcd__free(app);
+        return NULL;
+    }
     atomic_init(&app->phase, CAPP__BUILT);
     atomic_init(&app->stop_requested, false);
     app->wake = (struct capp__wake){-1, -1};

@@ -193,11 +193,13 @@ void capp__configure_all(capp_builder *builder)
 {
     read_environment(builder);
     capp__config_load(&builder->app->config, &builder->mistakes);
+    capp__config_host(builder);
     for (size_t i = 0; i < builder->options.count; i++)
         capp_setup_add_options(builder->program, builder->options.items[i]);
     for (size_t i = 0; i < builder->modules.count; i++)
         configure_module(builder, builder->modules.items[i]);
-    capp__config_check_unknown(&builder->app->config, &builder->app->logger, &builder->mistakes);
+    capp__config_check_unknown(&builder->app->config, builder->app->config.built, false,
+                               &builder->app->logger, &builder->mistakes);
     seal(builder);
 }
 
@@ -209,7 +211,7 @@ static capp_status build(capp_builder *builder, capp_error *reterr)
     if (!builder->mistakes.no_memory)
         capp__graph_check(&app->container, &app->requirements, &app->order, &builder->mistakes);
     if (capp__mistakes_any(&builder->mistakes))
-        return capp__mistakes_report(&builder->mistakes, &app->logger, reterr);
+        return capp__mistakes_report(&builder->mistakes, &app->logger, CAPP_LOG_ERROR, "build", reterr);
     capp_status status = capp__wake_open(&app->wake, reterr);
     return status == CAPP_OK ? capp__make(app, reterr) : status;
 }

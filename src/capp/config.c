@@ -16,6 +16,7 @@
 
 static void free_source(struct capp__source *source)
 {
+    capp__tree_free(source->tree);
     etcd__free(source->text);
     if (source->value != NULL)
         etcd__wipe(source->value, strlen(source->value));
@@ -23,23 +24,51 @@ static void free_source(struct capp__source *source)
     etcd__free(source);
 }
 
-static void free_bound(struct capp__bound *bound)
+static bool init_locks(struct capp__config *config)
 {
-    etcd__free(bound->object);
-    etcd__free(bound->path);
-    etcd__free(bound);
+    if (pthread_mutex_init(&config->reload, NULL) != 0)
+        return false;
+    if (pthread_mutex_init(&config->shared.mutex, NULL) == 0) {
+        if (capp__changes_init(&config->changes) == 0)
+            return true;
+        pthread_mutex_destroy(&config->shared.mutex);
+    }
+    pthread_mutex_destroy(&config->reload);
+    return false;
+}
+
+bool capp__config_init(struct capp__config *config)
+{
+    config->built = capp__snapshot_new();
+    if (config->built == NULL || !init_locks(config)) {
+        capp__snapshot_unref(config->built);
+        config->built = NULL;
+        return false;
+    }
+    config->shared.current = capp__snapshot_ref(config->built);
+    return true;
 }
 
 void capp__config_deinit(struct capp__config *config)
 {
+    if (config->built == NULL)
+        return;
+    capp__changes_stop(&config->changes);
+    for (size_t i = 0; i < config->bindings.count; i++)
+        capp_monitor_remove(((struct capp__binding *)config->bindings.items[i])->own);
+    capp__changes_deinit(&config->changes);
     for (size_t i = 0; i < config->sources.count; i++)
         free_source(config->sources.items[i]);
-    for (size_t i = 0; i < config->bounds.count; i++)
-        free_bound(config->bounds.items[i]);
+    for (size_t i = 0; i < config->bindings.count; i++)
+        capp__binding_free(config->bindings.items[i]);
     capp__ptrs_deinit(&config->sources);
-    capp__ptrs_deinit(&config->bounds);
+    capp__ptrs_deinit(&config->bindings);
     capp__ptrs_deinit(&config->tables);
-    capp__tree_deinit(&config->tree);
+    capp__snapshot_unref(config->shared.current);
+    capp__snapshot_unref(config->once);
+    capp__snapshot_unref(config->built);
+    pthread_mutex_destroy(&config->shared.mutex);
+    pthread_mutex_destroy(&config->reload);
 }
 
 static bool copy_text(const char *text, char **ret_copy)
@@ -109,14 +138,14 @@ static char *load_file(const char *path, int fd, size_t *ret_len, struct capp__m
     return NULL;
 }
 
-static void merge(struct capp__config *config, struct capp__tree *from, struct capp__mistakes *mistakes)
+static void merge(struct capp__tree *tree, struct capp__tree *from, struct capp__mistakes *mistakes)
 {
-    if (!capp__tree_merge(&config->tree, from))
+    if (!mistakes->no_memory && !capp__tree_merge(tree, from)) /* else there may be values without a text */
         mistakes->no_memory = true;
     capp__tree_deinit(from);
 }
 
-static void read_file(struct capp__config *config, const char *path, uint32_t flags,
+static void read_file(struct capp__tree *whole, const char *path, uint32_t flags,
                       struct capp__mistakes *mistakes)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
@@ -136,7 +165,7 @@ static void read_file(struct capp__config *config, const char *path, uint32_t fl
     capp__yaml_read(path, text, len, &tree, mistakes);
     etcd__wipe(text, len); /* there may be a password in it */
     etcd__free(text);
-    merge(config, &tree, mistakes);
+    merge(whole, &tree, mistakes);
 }
 
 /* ---- directories ----------------------------------------------------------------------------------- */
@@ -160,7 +189,7 @@ static int by_bytes(const struct dirent **a, const struct dirent **b)
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static void read_dir(struct capp__config *config, const struct capp__source *source,
+static void read_dir(struct capp__tree *tree, const struct capp__source *source,
                      struct capp__mistakes *mistakes)
 {
     struct dirent **entries = NULL;
@@ -172,7 +201,7 @@ static void read_dir(struct capp__config *config, const struct capp__source *sou
                            strerror(errno));
     for (int i = 0; i < count; i++) {
         if (etcd__format(path, sizeof(path), "%s/%s", source->text, entries[i]->d_name) + 1 < sizeof(path))
-            read_file(config, path, 0, mistakes);
+            read_file(tree, path, 0, mistakes);
         free(entries[i]); /* scandir's */
     }
     free(entries);
@@ -180,43 +209,73 @@ static void read_dir(struct capp__config *config, const struct capp__source *sou
 
 /* ---- all of them ----------------------------------------------------------------------------------- */
 
-static void set_value(struct capp__config *config, const struct capp__source *source,
+static void set_value(struct capp__tree *tree, const struct capp__source *source,
                       struct capp__mistakes *mistakes)
 {
     const struct capp__place place = {.source = "code"};
     bool replaced;
 
-    if (capp__tree_set(&config->tree, source->text, source->value, place, &replaced) == NULL)
+    if (capp__tree_set(tree, source->text, source->value, place, &replaced) == NULL)
         mistakes->no_memory = true;
 }
 
-static void read_source(struct capp__config *config, const struct capp__source *source,
-                        struct capp__mistakes *mistakes)
+static void read_into(struct capp__tree *tree, const struct capp__source *source,
+                      struct capp__mistakes *mistakes)
 {
-    struct capp__tree tree = {.root = {.kind = CAPP__NODE_MAP}};
-
     switch (source->kind) {
     case CAPP__SOURCE_DEFAULT:
     case CAPP__SOURCE_VALUE:
-        set_value(config, source, mistakes);
+        set_value(tree, source, mistakes);
         break;
     case CAPP__SOURCE_FILE:
-        read_file(config, source->text, source->flags, mistakes);
+        read_file(tree, source->text, source->flags, mistakes);
         break;
     case CAPP__SOURCE_DIR:
-        read_dir(config, source, mistakes);
+        read_dir(tree, source, mistakes);
         break;
     case CAPP__SOURCE_ENV:
-        capp__config_read_env(source->text, &tree, mistakes);
-        merge(config, &tree, mistakes);
+        capp__config_read_env(source->text, tree, mistakes);
         break;
     case CAPP__SOURCE_ARGS:
-        capp__config_read_args(source->argc, source->argv, &tree, mistakes);
-        merge(config, &tree, mistakes);
+        capp__config_read_args(source->argc, source->argv, tree, mistakes);
         break;
+    case CAPP__SOURCE_MODULE: /* says something when its module does */
     case CAPP__SOURCE_KINDS:
         break;
     }
+}
+
+bool capp__source_is_reread(const struct capp__source *source)
+{
+    return source->kind == CAPP__SOURCE_FILE || source->kind == CAPP__SOURCE_DIR;
+}
+
+struct capp__tree *capp__source_read(const struct capp__source *source, struct capp__mistakes *mistakes)
+{
+    struct capp__tree *tree = capp__tree_new();
+
+    if (tree == NULL)
+        mistakes->no_memory = true;
+    else
+        read_into(tree, source, mistakes);
+    return tree;
+}
+
+bool capp__config_merge(const struct capp__config *config, struct capp__tree *const *fresh,
+                        struct capp__tree *tree)
+{
+    bool ok = true;
+
+    for (int kind = 0; kind < CAPP__SOURCE_KINDS; kind++) {
+        for (size_t i = 0; i < config->sources.count && ok; i++) {
+            const struct capp__source *source = config->sources.items[i];
+            const struct capp__tree *said = fresh == NULL || fresh[i] == NULL ? source->tree : fresh[i];
+
+            if ((int)source->kind == kind && said != NULL)
+                ok = capp__tree_merge(tree, said);
+        }
+    }
+    return ok;
 }
 
 const char *capp__config_env_prefix(const struct capp__config *config)
@@ -230,11 +289,11 @@ const char *capp__config_env_prefix(const struct capp__config *config)
     return NULL;
 }
 
-void capp__config_load(struct capp__config *config, struct capp__mistakes *mistakes)
+/* The arguments may name further files, and without a prefix there is one all the same. */
+static void complete_sources(struct capp__config *config, struct capp__mistakes *mistakes)
 {
     const size_t given = config->sources.count;
 
-    config->tree.root.kind = CAPP__NODE_MAP;
     for (size_t i = 0; i < given; i++) {
         const struct capp__source *source = config->sources.items[i];
 
@@ -245,12 +304,16 @@ void capp__config_load(struct capp__config *config, struct capp__mistakes *mista
         !capp__config_add_source(
             config, &(const struct capp__source){.kind = CAPP__SOURCE_ENV, .text = CAPP__ENV_PREFIX}))
         mistakes->no_memory = true;
-    for (int kind = 0; kind < CAPP__SOURCE_KINDS; kind++) {
-        for (size_t i = 0; i < config->sources.count; i++) {
-            const struct capp__source *source = config->sources.items[i];
+}
 
-            if ((int)source->kind == kind)
-                read_source(config, source, mistakes);
-        }
+void capp__config_load(struct capp__config *config, struct capp__mistakes *mistakes)
+{
+    complete_sources(config, mistakes);
+    for (size_t i = 0; i < config->sources.count; i++) {
+        struct capp__source *source = config->sources.items[i];
+
+        source->tree = capp__source_read(source, mistakes);
     }
+    if (!mistakes->no_memory && !capp__config_merge(config, NULL, &config->built->tree))
+        mistakes->no_memory = true;
 }

@@ -9,28 +9,31 @@
 
 /* ---- dump ------------------------------------------------------------------------------------------ */
 
-static bool write_bound(const struct capp__bound *bound, struct etcd__buf *text)
+static bool write_bound(const struct capp__binding *binding, const struct capp__bound *bound,
+                        struct etcd__buf *text)
 {
     char place[CAPP__PATH_SIZE + 64];
-    bool ok = etcd__buf_printf(text, "# %s\n", bound->table->type->name);
+    bool ok = etcd__buf_printf(text, "# %s\n", binding->table->type->name);
 
-    for (size_t i = 0; i < bound->table->count && ok; i++) {
+    for (size_t i = 0; i < binding->table->count && ok; i++) {
         const struct capp__setting *setting = &bound->settings[i];
 
         if (setting->text == NULL)
             continue;
-        ok = etcd__buf_printf(text, "%s.%s: %s  # %s\n", bound->path, bound->table->option[i].key,
+        ok = etcd__buf_printf(text, "%s.%s: %s  # %s\n", binding->path, binding->table->option[i].key,
                               setting->text, capp__place_text(&setting->place, place, sizeof(place)));
     }
     return ok;
 }
 
-bool capp__config_write_dump(const struct capp__config *config, struct etcd__buf *text)
+bool capp__config_write_dump(const struct capp__config *config, const struct capp__snapshot *snapshot,
+                             struct etcd__buf *text)
 {
     bool ok = true;
 
-    for (size_t i = 0; i < config->bounds.count && ok; i++)
-        ok = (i == 0 || etcd__buf_printf(text, "\n")) && write_bound(config->bounds.items[i], text);
+    for (size_t i = 0; i < config->bindings.count && ok; i++)
+        ok = (i == 0 || etcd__buf_printf(text, "\n")) &&
+             write_bound(config->bindings.items[i], capp__snapshot_at(snapshot, i), text);
     return ok;
 }
 
@@ -97,27 +100,32 @@ bool capp__config_write_help(const struct capp__config *config, struct etcd__buf
 
 /* ---- public ---------------------------------------------------------------------------------------- */
 
-static size_t give(const struct capp__config *config,
-                   bool (*write)(const struct capp__config *config, struct etcd__buf *text), char *dst,
-                   size_t size)
+static size_t give(struct etcd__buf *text, bool ok, char *dst, size_t size)
 {
-    struct etcd__buf text;
-    size_t len;
-    bool ok;
+    size_t len = etcd__text_give(dst, size, etcd__buf_front(text), ok ? etcd__buf_len(text) : 0);
 
-    etcd__buf_init(&text, 0);
-    ok = config == NULL || write(config, &text);
-    len = etcd__text_give(dst, size, etcd__buf_front(&text), ok ? etcd__buf_len(&text) : 0);
-    etcd__buf_deinit(&text);
+    etcd__buf_deinit(text);
     return len;
 }
 
 size_t capp_config_dump(const capp_app *app, char *dst, size_t size)
 {
-    return give(app == NULL ? NULL : &app->config, capp__config_write_dump, dst, size);
+    struct capp__snapshot *snapshot = app == NULL ? NULL : capp__snapshot_current(&app->config);
+    struct etcd__buf text;
+    bool ok;
+
+    etcd__buf_init(&text, 0);
+    ok = snapshot == NULL || capp__config_write_dump(&app->config, snapshot, &text);
+    capp__snapshot_unref(snapshot);
+    return give(&text, ok, dst, size);
 }
 
 size_t capp_config_help(const capp_app *app, char *dst, size_t size)
 {
-    return give(app == NULL ? NULL : &app->config, capp__config_write_help, dst, size);
+    struct etcd__buf text;
+    bool ok;
+
+    etcd__buf_init(&text, 0);
+    ok = app == NULL || capp__config_write_help(&app->config, &text);
+    return give(&text, ok, dst, size);
 }

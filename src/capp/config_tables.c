@@ -2,7 +2,7 @@
 /* The tables that were declared: whether they are sound, and which keys they know. */
 #include "base/str.h"
 #include "config.h"
-#include "config_value.h"
+#include "config_field.h"
 
 #include <string.h>
 
@@ -19,13 +19,6 @@ bool capp__config_declare(struct capp__config *config, const capp_options *table
 
 /* ---- soundness ------------------------------------------------------------------------------------- */
 
-static const size_t field_sizes[] = {
-    [CAPP_KIND_TEXT] = sizeof(const char *), [CAPP_KIND_BOOL] = sizeof(bool),
-    [CAPP_KIND_INT] = sizeof(int64_t),       [CAPP_KIND_DURATION] = sizeof(int64_t),
-    [CAPP_KIND_SIZE] = sizeof(size_t),       [CAPP_KIND_LIST] = sizeof(const char *const *),
-    [CAPP_KIND_CHOICE] = sizeof(int),        [CAPP_KIND_SECRET] = sizeof(capp_secret),
-};
-
 static const char *fault_of(const capp_options *table, const capp_option *option)
 {
     if (option->key == NULL || option->key[0] == '\0')
@@ -33,7 +26,7 @@ static const char *fault_of(const capp_options *table, const capp_option *option
     if ((int)option->kind < CAPP_KIND_TEXT || option->kind > CAPP_KIND_SECRET)
         return "its kind is unknown";
     if (option->offset > table->object_size ||
-        field_sizes[option->kind] > table->object_size - option->offset)
+        capp__field_size(option->kind) > table->object_size - option->offset)
         return "its field lies outside of the struct";
     if (option->kind == CAPP_KIND_CHOICE && (option->choices == NULL || option->choice_count == 0))
         return "it has no choices";
@@ -111,6 +104,7 @@ static void consider(struct search *search, const capp_options *table)
 /* What is wanted, and who is told. */
 struct check {
     const struct capp__config *config;
+    bool reload;
     const capp_logger *logger;
     struct capp__mistakes *mistakes;
 };
@@ -148,10 +142,14 @@ static void complain(const struct check *check, const struct capp__node *node, c
         etcd__format(text, sizeof(text), "%s: there is no option '%s'%s%s%s", place, shown,
                      search.best > NEAR_MAX ? "" : "; did you mean '",
                      search.best > NEAR_MAX ? "" : search.nearest, search.best > NEAR_MAX ? "" : "'?");
-    if (is_tolerated(check, node, search.best == 0))
-        capp_log(check->logger, CAPP_LOG_WARN, "config", "%s", text);
-    else
+    if (is_tolerated(check, node, search.best == 0)) {
+        if (!check->reload) /* the environment stays as it is, and was warned of before */
+            capp_log(check->logger, CAPP_LOG_WARN, "config", "%s", text);
+    } else if (check->reload && search.best == 0) {
+        capp_log(check->logger, CAPP_LOG_WARN, "config", "%s: at the next start it may be", text);
+    } else {
         capp__mistakes_add(check->mistakes, "", CAPP_E_INVALID_ARGUMENT, "%s", text);
+    }
 }
 
 /* `path` has room for CAPP__PATH_SIZE; what is below is added to it for a while. */
@@ -170,11 +168,11 @@ static void walk(const struct check *check, const struct capp__node *map, char *
     }
 }
 
-void capp__config_check_unknown(const struct capp__config *config, const capp_logger *logger,
-                                struct capp__mistakes *mistakes)
+void capp__config_check_unknown(const struct capp__config *config, const struct capp__snapshot *snapshot,
+                                bool reload, const capp_logger *logger, struct capp__mistakes *mistakes)
 {
-    const struct check check = {.config = config, .logger = logger, .mistakes = mistakes};
+    const struct check check = {.config = config, .reload = reload, .logger = logger, .mistakes = mistakes};
     char path[CAPP__PATH_SIZE] = "";
 
-    walk(&check, &config->tree.root, path, 0);
+    walk(&check, &snapshot->tree.root, path, 0);
 }

@@ -5,10 +5,37 @@
 
 #include <string.h>
 
+/* What the arena holds is ours to write, though nobody else may. */
+static void wipe(const struct capp__node *node)
+{
+    if (node->text != NULL)
+        etcd__wipe((char *)(uintptr_t)node->text, strlen(node->text));
+    for (const struct capp__node *child = node->first; child != NULL; child = child->next)
+        wipe(child);
+}
+
 void capp__tree_deinit(struct capp__tree *tree)
 {
+    wipe(&tree->root);
     etcd__arena_deinit(&tree->arena);
     *tree = (struct capp__tree){.root = {.kind = CAPP__NODE_MAP}};
+}
+
+struct capp__tree *capp__tree_new(void)
+{
+    struct capp__tree *tree = ETCD__NEW(struct capp__tree);
+
+    if (tree != NULL)
+        tree->root.kind = CAPP__NODE_MAP;
+    return tree;
+}
+
+void capp__tree_free(struct capp__tree *tree)
+{
+    if (tree == NULL)
+        return;
+    capp__tree_deinit(tree);
+    etcd__free(tree);
 }
 
 /* ---- names ----------------------------------------------------------------------------------------- */
@@ -94,6 +121,7 @@ static bool turn(struct capp__node *node, enum capp__node_kind kind)
 {
     if (node->kind == kind)
         return false;
+    wipe(node);
     node->kind = kind;
     node->text = NULL;
     node->first = node->last = NULL;
@@ -120,6 +148,7 @@ struct capp__node *capp__tree_set(struct capp__tree *tree, const char *path, con
     }
     if (node == NULL)
         return NULL;
+    wipe(node);
     node->text = etcd__arena_memdup(&tree->arena, text, strlen(text));
     node->place = place;
     return node->text == NULL ? NULL : node;
@@ -150,6 +179,7 @@ static void take_value(struct merge *merge, struct capp__node *node, const struc
         lay_over(merge, node, from);
         return;
     }
+    wipe(node); /* it may have been a password */
     node->kind = from->kind;
     node->first = node->last = NULL;
     node->place = copy_place(merge, from->place);

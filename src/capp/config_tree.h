@@ -41,7 +41,12 @@ struct capp__tree {
     struct capp__node root; /* a map */
 };
 
+/* Texts are wiped: there may be a password among them. */
 void capp__tree_deinit(struct capp__tree *tree);
+/* An empty tree with memory of its own; NULL when out of memory. */
+struct capp__tree *capp__tree_new(void);
+/* NULL is accepted. */
+void capp__tree_free(struct capp__tree *tree);
 
 /* Whether two names are the same: case counts nothing, and '-' is '_'. */
 bool capp__key_equal(const char *a, size_t a_len, const char *b);

@@ -146,18 +146,20 @@ static bool section_path(char *dst, size_t size, const char *section, const char
     return etcd__format(dst, size, "%.*s%s%s", (int)(star - section), section, name, star + 1) + 1 < size;
 }
 
-/* Reads a struct; CAPP_OK when nothing was wrong with it. */
-static capp_status bind(capp_setup *setup, const capp_options *options, const char *name, void *object,
-                        bool fresh)
+/* Reads a struct; CAPP_OK when nothing was wrong with it. `*ret_binding` is NULL when there is none. */
+static capp_status bind(capp_setup *setup, enum capp__binding_kind kind, const capp_options *options,
+                        const char *name, void *object, struct capp__binding **ret_binding)
 {
     struct capp__mistakes *mistakes = &setup->builder->mistakes;
     size_t before = mistakes->list.count;
     char path[CAPP__PATH_SIZE];
 
+    *ret_binding = NULL;
     if (!section_path(path, sizeof(path), options->section, name))
         return capp__setup_mistake(setup, CAPP_E_INVALID_ARGUMENT,
                                    "options: a section with a star needs a name, and one without has none");
-    if (capp__config_bind(&setup->app->config, options, path, object, fresh, mistakes) == NULL)
+    *ret_binding = capp__config_bind(&setup->app->config, kind, options, path, object, mistakes);
+    if (*ret_binding == NULL)
         return CAPP_E_NO_MEMORY;
     return mistakes->list.count == before ? CAPP_OK : CAPP_E_INVALID_ARGUMENT;
 }
@@ -165,42 +167,52 @@ static capp_status bind(capp_setup *setup, const capp_options *options, const ch
 capp_status capp_setup_bind(capp_setup *setup, const capp_options *options, const char *name, void *object)
 {
     capp_status status = declare(setup, options, "capp_setup_bind");
+    struct capp__binding *binding;
 
     if (status == CAPP_OK && object == NULL)
         return capp__setup_mistake(setup, CAPP_E_INVALID_ARGUMENT, "capp_setup_bind: object is NULL");
-    return status == CAPP_OK ? bind(setup, options, name, object, false) : status;
-}
-
-static void keep(struct capp__config *config, void *object)
-{
-    ((struct capp__bound *)config->bounds.items[config->bounds.count - 1])->object = object;
+    return status == CAPP_OK ? bind(setup, CAPP__BIND_MODULE, options, name, object, &binding) : status;
 }
 
 capp_status capp_setup_add_options(capp_setup *setup, const capp_options *options)
 {
     capp_status status = declare(setup, options, "capp_add_options");
-    size_t bounds = setup->app->config.bounds.count;
-    void *object;
+    struct capp__binding *binding;
 
     if (status != CAPP_OK)
         return status;
-    object = etcd__calloc(1, options->object_size == 0 ? 1 : options->object_size);
-    if (object == NULL)
-        return capp__setup_mistake(setup, CAPP_E_NO_MEMORY, "out of memory");
-    status = bind(setup, options, NULL, object, true);
-    if (setup->app->config.bounds.count == bounds) {
-        etcd__free(object);
+    status = bind(setup, CAPP__BIND_OPTIONS, options, NULL, NULL, &binding);
+    if (binding == NULL)
         return status;
-    }
-    keep(&setup->app->config, object);
-    capp_status published = capp_publish(setup, options->type, NULL, object);
+    capp_status published = capp_publish(setup, options->type, NULL, binding->once);
     return status == CAPP_OK ? published : status;
+}
+
+capp_status capp__config_bind_host(capp_builder *builder, const capp_options *table, void *object,
+                                   capp_change_fn *changed, void *user_data)
+{
+    capp_setup *setup = builder->program;
+    capp_status status = declare(setup, table, "capp__config_bind_host");
+    struct capp__binding *binding;
+
+    if (status != CAPP_OK)
+        return status;
+    status = bind(setup, CAPP__BIND_HOST, table, NULL, object, &binding);
+    if (binding == NULL || changed == NULL)
+        return status;
+    capp_monitor_entry *entry;
+    if (capp_monitor_add(&binding->monitor, changed, user_data, &entry, NULL) != CAPP_OK)
+        return capp__setup_mistake(setup, CAPP_E_NO_MEMORY, "out of memory");
+    atomic_store(&binding->live, true);
+    binding->own = entry;
+    return status;
 }
 
 const char *capp_setup_section_name(const capp_setup *setup, const char *section, size_t index)
 {
-    const struct capp__node *map = section == NULL ? NULL
-                                                   : capp__tree_find(&setup->app->config.tree, section);
+    const struct capp__node *map = section == NULL
+                                       ? NULL
+                                       : capp__tree_find(&setup->app->config.built->tree, section);
     const struct capp__node *node = map == NULL || map->kind != CAPP__NODE_MAP ? NULL : map->first;
 
     while (node != NULL && (node->kind == CAPP__NODE_NULL || index > 0)) {
@@ -212,7 +224,8 @@ const char *capp_setup_section_name(const capp_setup *setup, const char *section
 
 bool capp_setup_place(const capp_setup *setup, const char *key, char *dst, size_t size)
 {
-    const struct capp__node *node = key == NULL ? NULL : capp__tree_find(&setup->app->config.tree, key);
+    const struct capp__node *node = key == NULL ? NULL
+                                                : capp__tree_find(&setup->app->config.built->tree, key);
 
     if (node != NULL)
         capp__place_text(&node->place, dst, size);

@@ -52,7 +52,8 @@ static bool print_text(const capp_builder *builder, bool help)
     bool ok;
 
     etcd__buf_init(&text, 0);
-    ok = (help ? capp__config_write_help : capp__config_write_dump)(config, &text) &&
+    ok = (help ? capp__config_write_help(config, &text)
+               : capp__config_write_dump(config, config->built, &text)) &&
          fwrite(etcd__buf_front(&text), 1, etcd__buf_len(&text), stdout) == etcd__buf_len(&text) &&
          fflush(stdout) == 0;
     etcd__buf_deinit(&text);

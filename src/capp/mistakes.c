@@ -100,13 +100,13 @@ static void list_all(const struct capp__mistakes *mistakes, char *dst, size_t si
 }
 
 capp_status capp__mistakes_report(const struct capp__mistakes *mistakes, const capp_logger *logger,
-                                  capp_error *reterr)
+                                  capp_log_level level, const char *category, capp_error *reterr)
 {
     char all[CAPP_ERROR_MESSAGE_SIZE];
 
     assert(capp__mistakes_any(mistakes));
     for (size_t i = 0; i < mistakes->list.count; i++)
-        capp_log(logger, CAPP_LOG_ERROR, "build", "%s", at(mistakes, i)->text);
+        capp_log(logger, level, category, "%s", at(mistakes, i)->text);
     if (mistakes->no_memory)
         return capp__fail_memory(reterr);
     list_all(mistakes, all, sizeof(all));

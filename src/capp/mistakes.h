@@ -28,6 +28,6 @@ void capp__mistakes_get(const struct capp__mistakes *mistakes, size_t i, capp_er
 
 /* Logs each of them, and makes one error of all; its status is that of the first. There is at least one. */
 capp_status capp__mistakes_report(const struct capp__mistakes *mistakes, const capp_logger *logger,
-                                  capp_error *reterr);
+                                  capp_log_level level, const char *category, capp_error *reterr);
 
 #endif
