@@ -48,3 +48,11 @@ endfunction()
 
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development
     FILES_MATCHING PATTERN "*.h")
+
+# docs/man/<name>.<section>
+file(GLOB manuals CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/docs/man/*.[1-9])
+foreach(manual IN LISTS manuals)
+    cmake_path(GET manual EXTENSION LAST_ONLY section)
+    string(SUBSTRING ${section} 1 1 section)
+    install(FILES ${manual} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section} COMPONENT development)
+endforeach()

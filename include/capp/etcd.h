@@ -263,10 +263,9 @@ CAPP_API void capp_etcd_factory_each(capp_etcd_factory *factory, capp_etcd_each_
  * @param timeout_ms   How long servers may take over the leases, in all. Milliseconds; 0: 3,000.
  * @param[out] reterr  Set on failure only. NULL if not wanted.
  * @retval CAPP_OK                  Closed, now or before.
- * @retval CAPP_E_UNAVAILABLE, CAPP_E_TIMEOUT, other  Closed, but leases could not be given back; they end
- *     after their TTL.
- *                                  The message has them all.
- * @retval CAPP_E_TIMEOUT           Also: another thread has not finished closing.
+ * @retval CAPP_E_UNAVAILABLE, other  Closed, but leases could not be given back; they end after their TTL.
+ * The message has them all.
+ * @retval CAPP_E_TIMEOUT           As the former; or another thread has not finished closing.
  * @retval CAPP_E_INVALID_ARGUMENT  @p factory is NULL, or @p timeout_ms is negative.
  * @par Threads
  * Any, not from a callback of a client.

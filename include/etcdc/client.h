@@ -184,7 +184,9 @@ ETCD_API ETCD_NODISCARD etcd_status etcd_client_open(const etcd_client_opts *opt
 /**
  * Waits until a server is connected and, with credentials, the login has succeeded.
  *
+ * @param client  Borrowed.
  * @param timeout_ms  0: the dial timeout.
+ * @param[out] reterr  Set on failure only. NULL if not wanted.
  * @retval ETCD_OK
  * @retval ETCD_E_UNAVAILABLE  No server reached in time; the message has the last cause.
  * @retval ETCD_E_DEADLINE     A server was reached, the login was not answered in time.
@@ -206,6 +208,8 @@ ETCD_API ETCD_NODISCARD etcd_status etcd_client_wait_ready_async(etcd_client *cl
  * callbacks want to do later, a next attempt say. Needs no server. Unlike a watch it is not ended by
  * etcd_client_cancel_waits().
  *
+ * @param client  Borrowed.
+ * @param delay_ms  Milliseconds; 0 or less: at once.
  * @param on_done, user_data, ret_op, reterr  As for etcd_put_async(). The outcome is etcd_op_status():
  *     ETCD_OK, ETCD_E_CANCELLED or ETCD_E_CLOSED.
  * @retval ETCD_OK, ETCD_E_INVALID_ARGUMENT, ETCD_E_CLOSED, ETCD_E_NO_MEMORY
@@ -230,7 +234,9 @@ ETCD_API void etcd_client_cancel_waits(etcd_client *client);
  * refused. For the orderly stop of a program, after etcd_client_cancel_waits() and before
  * etcd_client_close().
  *
+ * @param client  Borrowed.
  * @param timeout_ms  0: the client's default.
+ * @param[out] reterr  Set on failure only. NULL if not wanted.
  * @retval ETCD_OK  Nothing is left; also when there was no lease.
  * @retval ETCD_E_DEADLINE, ETCD_E_UNAVAILABLE, ...  Of the first lease that could not be revoked; it
  *     expires by itself.
@@ -282,7 +288,9 @@ ETCD_API size_t etcd_client_describe(const etcd_client *client, char *dst, size_
  * Replaces the endpoints by what the members advertise, as auto_sync_interval_ms does. Learners and members
  * that have not started are left out; an empty answer changes nothing and is ETCD_E_UNAVAILABLE.
  *
+ * @param client  Borrowed.
  * @param timeout_ms  0: the client's default.
+ * @param[out] reterr  Set on failure only. NULL if not wanted.
  * @retval ETCD_OK, ETCD_E_UNAVAILABLE, ETCD_E_DEADLINE, ETCD_E_AUTH, ETCD_E_DENIED, ETCD_E_NO_LEADER,
  *         ETCD_E_CLOSED, ETCD_E_WOULD_DEADLOCK, ETCD_E_INVALID_ARGUMENT, ETCD_E_NO_MEMORY
  * @par Threads Any.
@@ -303,7 +311,9 @@ ETCD_API size_t etcd_client_endpoints(const etcd_client *client, char *dst, size
  * there, watches and keep-alives move at once to one that is left. Automatic sync may replace them again;
  * discovery_srv is over.
  *
+ * @param client  Borrowed.
  * @param endpoints  As in etcd_client_opts; neither NULL nor empty. Copied.
+ * @param[out] reterr  Set on failure only. NULL if not wanted.
  * @retval ETCD_OK  In force: a call made from now on goes to one of these.
  * @retval ETCD_E_INVALID_ARGUMENT  The message names index and value; the list stays as it was.
  * @retval ETCD_E_IO  https:// and the system's roots cannot be read; the list stays as it was.
@@ -322,8 +332,11 @@ ETCD_API etcd_client_state etcd_client_state_now(const etcd_client *client);
  * The version of etcd that a member reports, "3.5.30" say, as text with a NUL; members may differ during an
  * upgrade: the lowest of those that answer is given.
  *
+ * @param client  Borrowed.
  * @param timeout_ms  0: the client's default. Once one has answered, the others have a second at most.
  * @param[out] dst    `size` bytes; 16 are enough for any release.
+ * @param size  Bytes of @p dst.
+ * @param[out] reterr  Set on failure only. NULL if not wanted.
  * @retval ETCD_OK
  * @retval ETCD_E_INVALID_ARGUMENT  `dst` is NULL, `size` 0.
  * @retval common  See the head of kv.h.

@@ -65,8 +65,11 @@ typedef struct etcd_discovery_opts {
  * and the keys below it are read and watched: `web` never finds `web2`. The client must not be freed before
  * the discovery; closing it is fine.
  *
+ * @param client  Borrowed.
  * @param service            Not empty, no '/'. Copied.
+ * @param opts  NULL for the defaults.
  * @param[out] ret_discovery etcd_discovery_close().
+ * @param[out] reterr  Set on failure only. NULL if not wanted.
  * @retval ETCD_OK  Also when there is no instance.
  * @retval common   See the head of kv.h.
  * @par Threads Any, not from a callback.

@@ -58,9 +58,12 @@ typedef struct etcd_election_opts {
  * after the TTL. For that a failed call may take up to a quarter of a second longer than its time limit.
  * The client must not be freed before the election; closing it is fine.
  *
+ * @param client  Borrowed.
  * @param name   1 byte or more. Borrowed.
  * @param value  What the others see of the leader: its address, say. May be empty. Borrowed.
+ * @param opts  NULL for the defaults.
  * @param[out] ret_election  etcd_election_resign().
+ * @param[out] reterr  Set on failure only. NULL if not wanted.
  * @retval ETCD_OK           We lead.
  * @retval ETCD_E_INVALID_ARGUMENT  No name; ttl_s is negative or above ETCD_LEASE_TTL_MAX; timeout_ms is
  *     negative.
@@ -93,8 +96,10 @@ ETCD_API int64_t etcd_election_lease_id(const etcd_election *election);
 /**
  * Changes what the others see of us, without giving up the lead.
  *
+ * @param election  Borrowed.
  * @param value       Borrowed.
  * @param timeout_ms  0: the client's default.
+ * @param[out] reterr  Set on failure only. NULL if not wanted.
  * @retval ETCD_OK
  * @retval ETCD_E_LEASE_LOST  We do not lead any more; nothing was written.
  * @retval common             See the head of kv.h.
@@ -108,7 +113,9 @@ ETCD_API ETCD_NODISCARD etcd_status etcd_election_proclaim(etcd_election *electi
  * Gives up the lead: its key, its lease, its renewal and the handle, which is freed whatever is returned.
  * Only what is ours is deleted. NULL is fine: ETCD_OK.
  *
+ * @param election  Borrowed.
  * @param timeout_ms  0: the client's default.
+ * @param[out] reterr  Set on failure only. NULL if not wanted.
  * @retval ETCD_OK            We led until now.
  * @retval ETCD_E_LEASE_LOST  The lead was lost before; nothing is left of it at the server.
  * @retval ETCD_E_DEADLINE, ETCD_E_UNAVAILABLE, ETCD_E_CLOSED, ...  The server could not be told; the lead
@@ -121,9 +128,12 @@ ETCD_API etcd_status etcd_election_resign(etcd_election *election, int64_t timeo
 /**
  * Reads who leads.
  *
+ * @param client  Borrowed.
+ * @param name  As for etcd_election_campaign().
  * @param timeout_ms       0: the client's default.
  * @param[out] ret_leader  One pair: the leader's key, value, lease and, as its create revision, fencing
  *     number. etcd_get_result_free().
+ * @param[out] reterr  Set on failure only. NULL if not wanted.
  * @retval ETCD_OK
  * @retval ETCD_E_NOT_FOUND  Nobody leads.
  * @retval common            See the head of kv.h.
@@ -166,9 +176,11 @@ typedef struct etcd_observe_opts {
  * Follows an election, also over compactions and restarts. The client must not be freed before the observer;
  * closing it is fine.
  *
+ * @param client  Borrowed.
  * @param name  1 byte or more. Copied.
  * @param opts  With on_leader.
  * @param[out] ret_observer  etcd_observer_close().
+ * @param[out] reterr  Set on failure only. NULL if not wanted.
  * @retval ETCD_OK
  * @retval common  See the head of kv.h.
  * @par Threads Any, not from a callback.

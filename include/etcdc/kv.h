@@ -83,8 +83,14 @@ ETCD_API ETCD_NODISCARD etcd_status etcd_put(etcd_client *client, etcd_bytes key
 /**
  * Starts a put. Arguments are copied before it returns.
  *
+ * @param client  Borrowed.
+ * @param key  Copied.
+ * @param value  Copied.
+ * @param opts  NULL for the defaults.
  * @param on_done         NULL if not wanted.
+ * @param user_data  Passed to @p on_done.
  * @param[out] ret_op     NULL if not wanted (then the operation frees itself); else etcd_op_free().
+ * @param[out] reterr  Set on failure only. NULL if not wanted.
  * @retval ETCD_OK  Under way: everything else is told by the operation.
  * @retval ETCD_E_INVALID_ARGUMENT, ETCD_E_BUSY, ETCD_E_CLOSED, ETCD_E_NO_MEMORY, ETCD_E_TOO_LARGE  Not
  *     started; `on_done` will not run.
@@ -283,7 +289,10 @@ typedef struct etcd_compact_opts {
  * Drops all that was overwritten or deleted before `revision`. Reads and watches of older revisions fail
  * from then on.
  *
+ * @param client  Borrowed.
  * @param revision  > 0.
+ * @param opts  NULL for the defaults.
+ * @param[out] reterr  Set on failure only. NULL if not wanted.
  * @retval ETCD_OK
  * @retval ETCD_E_COMPACTED        Done before.
  * @retval ETCD_E_FUTURE_REVISION  `revision` does not exist yet.
@@ -305,6 +314,7 @@ ETCD_API ETCD_NODISCARD etcd_status etcd_compact_async(etcd_client *client, int6
  * one and the rest is cut; a prefix of 0xff bytes only, or an empty one, has the end "\0" ("to the last
  * key").
  *
+ * @param prefix  Borrowed.
  * @param[out] dst  At least `prefix.len` bytes, and at least 1.
  * @return The range end, a view of dst.
  * @par Threads Any.

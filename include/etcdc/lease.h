@@ -49,8 +49,11 @@ typedef struct etcd_lease_opts {
  * Creates a lease. Nothing keeps it alive but etcd_keepalive_start() and
  * etcd_lease_keepalive_once().
  *
+ * @param client  Borrowed.
  * @param ttl_s           1 .. ETCD_LEASE_TTL_MAX seconds. The server may choose more: see ret_lease->ttl_s.
+ * @param opts  NULL for the defaults.
  * @param[out] ret_lease  Set on success. NULL if not wanted.
+ * @param[out] reterr  Set on failure only. NULL if not wanted.
  * @retval ETCD_OK
  * @retval ETCD_E_EXISTS  opts->id is in use.
  * @retval common         See the head of kv.h.
@@ -89,7 +92,11 @@ ETCD_API ETCD_NODISCARD etcd_status etcd_lease_revoke_async(etcd_client *client,
  * Renews a lease once: its time starts anew. For programs that renew by themselves; etcd_keepalive_start()
  * does it for as long as it is wanted.
  *
+ * @param client  Borrowed.
+ * @param lease_id  Of a lease that lives.
+ * @param opts  NULL for the defaults.
  * @param[out] ret_lease  Id and TTL after the renewal. NULL if not wanted.
+ * @param[out] reterr  Set on failure only. NULL if not wanted.
  * @retval ETCD_OK
  * @retval ETCD_E_LEASE_NOT_FOUND  There is none (any more).
  * @retval common                  See the head of kv.h.
@@ -144,7 +151,13 @@ ETCD_API void etcd_ttl_result_free(etcd_ttl_result *result);
 /** All leases of the cluster. Owned by whoever took it. */
 typedef struct etcd_leases_result etcd_leases_result;
 
-/** Lists the ids of all leases. @retval ETCD_OK @retval common See the head of kv.h. @since 0.1 */
+/**
+ * Lists the ids of all leases.
+ *
+ * @retval ETCD_OK
+ * @retval common  See the head of kv.h.
+ * @since 0.1
+ */
 ETCD_API ETCD_NODISCARD etcd_status etcd_lease_list(etcd_client *client, const etcd_lease_opts *opts,
                                                     etcd_leases_result **ret_result, etcd_error *reterr);
 /** Starts it; see etcd_put_async(). @since 0.1 */
@@ -203,8 +216,11 @@ typedef struct etcd_keepalive_opts {
  *
  * Under caller drive a lease that is not pumped expires.
  *
+ * @param client  Borrowed.
  * @param lease  As granted. `ttl_s` less opts->elapsed_ms is taken as what is left from now on.
+ * @param opts  NULL for the defaults.
  * @param[out] ret_keepalive  etcd_keepalive_close().
+ * @param[out] reterr  Set on failure only. NULL if not wanted.
  * @retval ETCD_OK, ETCD_E_INVALID_ARGUMENT, ETCD_E_CLOSED, ETCD_E_NO_MEMORY
  * @par Threads Any, also from callbacks.
  * @since 0.1

@@ -55,8 +55,11 @@ typedef struct etcd_lock_opts {
  * latest after the TTL. For that a failed call may take up to a quarter of a second longer than its time
  * limit. The client must not be freed before the lock; closing it is fine.
  *
+ * @param client  Borrowed.
  * @param name           1 byte or more. Borrowed.
+ * @param opts  NULL for the defaults.
  * @param[out] ret_lock  etcd_lock_release().
+ * @param[out] reterr  Set on failure only. NULL if not wanted.
  * @retval ETCD_OK
  * @retval ETCD_E_INVALID_ARGUMENT  No name; ttl_s is negative or above ETCD_LEASE_TTL_MAX; timeout_ms is
  *     negative.
@@ -96,7 +99,9 @@ ETCD_API int64_t etcd_lock_lease_id(const etcd_lock *lock);
  * Releases the lock: its key, its lease, its renewal and the handle, which is freed whatever is returned.
  * NULL is fine: ETCD_OK.
  *
+ * @param lock  Consumed.
  * @param timeout_ms  0: the client's default.
+ * @param[out] reterr  Set on failure only. NULL if not wanted.
  * @retval ETCD_OK            The lock was held until now and is free.
  * @retval ETCD_E_LEASE_LOST  It was lost before; nothing is left of it at the server.
  * @retval ETCD_E_DEADLINE, ETCD_E_UNAVAILABLE, ETCD_E_CLOSED, ...  The server could not be told; it forgets

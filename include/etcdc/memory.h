@@ -38,6 +38,7 @@ typedef struct etcd_allocator {
  * else of the library, while no other thread is in it, or again after all that was made was freed.
  *
  * @param allocator  NULL: the C library's again. Copied.
+ * @param[out] reterr  Set on failure only. NULL if not wanted.
  * @retval ETCD_OK
  * @retval ETCD_E_INVALID_ARGUMENT  A function is missing.
  * @par Threads One, while no other is in the library.

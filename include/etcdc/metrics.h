@@ -42,6 +42,8 @@ typedef struct etcd_metrics {
 /**
  * Reads the numbers of a client. A closed client still answers.
  *
+ * @param client  Borrowed.
+ * @param[out] reterr  Set on failure only. NULL if not wanted.
  * @param[in,out] ret_metrics  From ETCD_METRICS_INIT: `size` says how many numbers the caller knows.
  * @retval ETCD_OK
  * @retval ETCD_E_INVALID_ARGUMENT  An argument is NULL, or the size is not one.
@@ -58,6 +60,9 @@ ETCD_API ETCD_NODISCARD etcd_status etcd_client_metrics(const etcd_client *clien
  * different names.
  *
  * @param clients  `count` of them; none may be NULL.
+ * @param count  How many there are.
+ * @param dst  Where the text goes to; may be NULL when @p size is 0.
+ * @param size  Bytes of @p dst.
  * @return The length of the whole text, which was cut if it is >= size; 0 when out of memory.
  * @par Threads Any, also from callbacks.
  * @since 0.1

@@ -27,8 +27,10 @@ typedef void etcd_op_fn(etcd_op *op, void *user_data);
 /**
  * Waits until the operation is done.
  *
+ * @param op  Borrowed.
  * @param timeout_ms  At most so long; 0 looks without waiting; ETCD_TIMEOUT_NONE: as long as the operation's
  *                    own deadline allows. Running out of time here does not end the operation.
+ * @param[out] reterr  Set on failure only. NULL if not wanted.
  * @retval ETCD_OK                Done, successful or not: etcd_op_status() says.
  * @retval ETCD_E_BUSY            Not done yet.
  * @retval ETCD_E_WOULD_DEADLOCK  Called from a callback of the same loop.

@@ -85,6 +85,7 @@ ETCD_API ETCD_NODISCARD etcd_status etcd_range_open(etcd_client *client, etcd_by
  * After a failure the range stands where it stood: the next call asks for the same page again. Nothing is
  * left out and nothing comes twice.
  *
+ * @param range  Borrowed.
  * @param[out] ret_page  Set on success: a page with at least one pair, etcd_get_result_free(); NULL at the
  *     end of the range. Of a page, etcd_get_result_total() is that of the whole range, and
  *     etcd_get_result_more() only says that the range may go on behind it.

@@ -61,10 +61,13 @@ typedef struct etcd_register_opts {
  * when its lease was lost.
  * The client must not be freed before the registration; closing it is fine.
  *
+ * @param client  Borrowed.
  * @param service   Not empty, no '/'. Copied.
  * @param instance  Not empty, no '/'; unique among the instances of the service. Copied.
  * @param address   The value that discovery returns. Copied.
+ * @param opts  NULL for the defaults.
  * @param[out] ret_registration  etcd_registration_close().
+ * @param[out] reterr  Set on failure only. NULL if not wanted.
  * @retval ETCD_OK   The entry is visible.
  * @retval common    See the head of kv.h. Nothing is left behind, at the latest after the TTL.
  * @par Threads Any, not from a callback.
@@ -85,8 +88,10 @@ ETCD_API int64_t etcd_registration_lease_id(const etcd_registration *registratio
 /**
  * Changes the address of the entry, under the same lease.
  *
+ * @param registration  Borrowed.
  * @param address     Copied.
  * @param timeout_ms  0: the client's default.
+ * @param[out] reterr  Set on failure only. NULL if not wanted.
  * @retval ETCD_OK            Discovery returns the new address.
  * @retval ETCD_E_LEASE_LOST  There is no entry now: it comes back with the new address, if at all.
  * @retval ETCD_E_BUSY        Another thread is changing it.
@@ -104,7 +109,9 @@ ETCD_API ETCD_NODISCARD etcd_status etcd_registration_update(etcd_registration *
  * is fine: ETCD_OK.
  * `on_event` does not run any more after this returned.
  *
+ * @param registration  Borrowed.
  * @param timeout_ms  0: the client's default.
+ * @param[out] reterr  Set on failure only. NULL if not wanted.
  * @retval ETCD_OK  Nothing is left at the server.
  * @retval ETCD_E_DEADLINE, ETCD_E_UNAVAILABLE, ETCD_E_CLOSED, ...  The server could not be told; the entry
  *     goes after the TTL.
@@ -144,8 +151,11 @@ typedef struct etcd_discover_opts {
 /**
  * Finds the instances of a service, as of one revision, sorted by instance. None is no error: the count is 0.
  *
+ * @param client  Borrowed.
  * @param service            Not empty, no '/'. Borrowed.
+ * @param opts  NULL for the defaults.
  * @param[out] ret_services  etcd_services_free().
+ * @param[out] reterr  Set on failure only. NULL if not wanted.
  * @retval ETCD_OK
  * @retval common  See the head of kv.h.
  * @par Threads Any, not from a callback.

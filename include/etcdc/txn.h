@@ -116,7 +116,11 @@ ETCD_API void etcd_txn_nest(etcd_txn *txn, etcd_txn_branch branch, const etcd_tx
  * Sends the transaction and waits for the answer. A comparison that does not hold is no error:
  * etcd_txn_result_succeeded().
  *
+ * @param client  Borrowed.
  * @param txn  Borrowed; may be committed again.
+ * @param opts  NULL for the defaults.
+ * @param ret_result  etcd_txn_result_free(). NULL if not wanted.
+ * @param[out] reterr  Set on failure only. NULL if not wanted.
  * @retval ETCD_OK  One of the two branches was carried out, whole.
  * @retval ETCD_E_INVALID_ARGUMENT  A mistake while building, too many operations, or one key written twice.
  * @retval ETCD_E_COMPACTED, ETCD_E_FUTURE_REVISION, ETCD_E_LEASE_NOT_FOUND, ETCD_E_NOT_FOUND,

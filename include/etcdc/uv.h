@@ -70,9 +70,12 @@ static inline void etcd_uv_closed_(uv_handle_t *handle)
  * Lets a libuv loop drive an etcd loop. It keeps uv_run() running until it is stopped; see uv_unref() on
  * `glue->poll` for programs that want otherwise.
  *
+ * @param glue      Filled; must stay until it is closed.
+ * @param uv        The loop that is run.
  * @param loop      Made with ETCD_DRIVE_CALLER (or ETCD_DISPATCH_PROCESS) and the epoll poller. Must stay
  *                  until the glue is closed.
  * @param on_error  NULL if not wanted.
+ * @param user_data Passed to @p on_error.
  * @return 0, or libuv's error: UV_EINVAL when the etcd loop has no descriptor to watch. Nothing is to be
  *         stopped then.
  * @par Threads The one that runs the libuv loop.

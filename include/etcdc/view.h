@@ -53,8 +53,11 @@ typedef struct etcd_view_opts {
  * Loads a prefix, in pages of one revision, and starts to follow it. The client must not be freed before
  * the view; closing it is fine.
  *
+ * @param client  Borrowed.
  * @param prefix         Empty: all keys. Copied.
+ * @param opts  NULL for the defaults.
  * @param[out] ret_view  etcd_view_close().
+ * @param[out] reterr  Set on failure only. NULL if not wanted.
  * @retval ETCD_OK  Loaded.
  * @retval common   See the head of kv.h.
  * @par Threads Any, not from a callback.

@@ -96,8 +96,11 @@ typedef struct etcd_watch_opts {
  * Without a start revision the watch begins at the revision that a server has after this call; to load a
  * range and follow it without a gap, read it first and start at the result's revision + 1.
  *
+ * @param client  Borrowed.
  * @param key               1 byte or more, or empty with prefix or from_key. Copied.
+ * @param opts  NULL for the defaults.
  * @param[out] ret_watch    etcd_watch_close().
+ * @param[out] reterr  Set on failure only. NULL if not wanted.
  * @retval ETCD_OK, ETCD_E_INVALID_ARGUMENT, ETCD_E_CLOSED, ETCD_E_NO_MEMORY
  * @par Threads Any, also from callbacks.
  * @since 0.1
@@ -109,8 +112,10 @@ ETCD_API ETCD_NODISCARD etcd_status etcd_watch_open(etcd_client *client, etcd_by
 /**
  * Waits for the next events.
  *
+ * @param watch  Borrowed.
  * @param timeout_ms       0: look, do not wait; ETCD_TIMEOUT_NONE: no limit.
  * @param[out] ret_events  Set on success; etcd_events_free().
+ * @param[out] reterr  Set on failure only. NULL if not wanted.
  * @retval ETCD_OK
  * @retval ETCD_E_DEADLINE          Nothing in time. The watch goes on. (The only status that is not its end.)
  * @retval ETCD_E_CANCELLED         Ended by etcd_watch_cancel() or etcd_client_cancel_waits().
