@@ -147,6 +147,15 @@ typedef struct etcd_client_opts {
      */
     bool require_leader;
     uint8_t pad_[3]; /**< Zero. */
+    /**
+     * The namespace of the client: put before every key that its calls name and taken off every key that
+     * comes back, so that it sees nothing outside, and a range ends inside. Bytes, copied; the separator is
+     * part of it: etcd_cstr("app/"). Empty: none. Holds for keys and values, transactions, watches, ranges,
+     * the keys of a lease, and all that stands on them: locks, elections, registrations, views. It does not
+     * hold for what is the cluster's: backups, hashes, and the keys that roles permit, which are whole keys.
+     * (Not `namespace`, which C++ keeps for itself; in a configuration it is.)
+     */
+    etcd_bytes key_namespace;
 } etcd_client_opts;
 
 /* clang-format off */
@@ -155,7 +164,7 @@ typedef struct etcd_client_opts {
     {                                                                                                      \
         sizeof(etcd_client_opts), NULL, NULL, 0, 0, NULL, {NULL, ETCD_SECRET_KIND_NONE, 0}, 0, 0, 0, 0, 0, \
             NULL, NULL, NULL, NULL, ETCD_LOG_DEFAULT, 0, 0, 0, NULL, NULL,                                 \
-            {NULL, ETCD_SECRET_KIND_NONE, 0}, NULL, NULL, ETCD_PREFER_NONE, false, {0}                     \
+            {NULL, ETCD_SECRET_KIND_NONE, 0}, NULL, NULL, ETCD_PREFER_NONE, false, {0}, {NULL, 0}          \
     }
 /* clang-format on */
 #ifndef __cplusplus

@@ -14,6 +14,7 @@ struct values {
     const char *const *endpoints;
     const char *username, *discovery_srv, *discovery_srv_name;
     const char *ca_file, *cert_file, *key_file, *server_name;
+    const char *key_namespace; /* NULL: the configuration does not say */
     capp_secret password, token;
     int64_t dial_timeout_ms, timeout_ms, auto_sync_ms, keepalive_time_ms, keepalive_timeout_ms;
     size_t max_send, max_recv;
@@ -62,6 +63,8 @@ static const capp_option fields[] = {
                 "with the first call."),
     CAPP_CHOICE(struct values, prefer, preferences, "prefer", .fallback = "none",
                 .help = "Which of several members a call goes to."),
+    CAPP_TEXT(struct values, key_namespace, "namespace",
+              .help = "Put before every key that the client names, and taken off those that it is shown."),
     CAPP_BOOL(struct values, require_leader, "require_leader", .fallback = "false",
               .help = "Fail at once while no member has a leader."),
     CAPP_TEXT(struct values, discovery_srv, "discovery_srv",
@@ -91,6 +94,7 @@ static const struct {
     {"dial_timeout_ms", "dial_timeout"},
     {"timeout_ms", "request_timeout"},
     {"ca_file", "trusted_ca_file"},
+    {"key_namespace", "namespace"},
 };
 
 /* ---- there and back -------------------------------------------------------------------------------- */
@@ -170,6 +174,8 @@ static void from_values(const struct values *values, struct capp__etcd_settings 
     opts->max_recv_bytes = values->max_recv;
     opts->prefer = (etcd_prefer)values->prefer;
     opts->require_leader = values->require_leader;
+    if (values->key_namespace != NULL)
+        opts->key_namespace = etcd_cstr(values->key_namespace);
     settings->client_opts.start = (capp_etcd_start)values->start;
     tls_from_values(values, settings);
 }

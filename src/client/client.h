@@ -47,7 +47,8 @@ struct etcd__client_config {
     bool has_tls, insecure_skip_verify;
     bool require_leader;
     etcd_prefer prefer;
-    etcd_state_fn *on_state; /* NULL: not wanted */
+    etcd_bytes key_namespace; /* our copy; len 0: none */
+    etcd_state_fn *on_state;  /* NULL: not wanted */
     void *state_user_data;
 };
 

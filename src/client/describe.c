@@ -19,6 +19,14 @@ static void add_optional(struct etcd__buf *text, const char *name, const char *v
     (void)etcd__buf_printf(text, "%s: %s\n", name, value == NULL ? "none" : value);
 }
 
+static void add_namespace(struct etcd__buf *text, etcd_bytes space)
+{
+    char shown[256];
+
+    add_optional(text, "namespace",
+                 space.len == 0 ? NULL : etcd__escape(shown, sizeof(shown), space.data, space.len));
+}
+
 static void add_endpoints(struct etcd__buf *text, const struct etcd__client_config *config)
 {
     (void)etcd__buf_printf(text, "endpoints: ");
@@ -72,6 +80,7 @@ static void describe(const struct etcd_client *client, struct etcd__buf *text)
     (void)etcd__buf_printf(text, "max_outstanding_bytes: %zu bytes\n", config->max_outstanding_bytes);
     (void)etcd__buf_printf(text, "prefer: %s\n", preferences[config->prefer]);
     (void)etcd__buf_printf(text, "require_leader: %s\n", config->require_leader ? "true" : "false");
+    add_namespace(text, config->key_namespace);
     add_tls(text, config);
     (void)etcd__buf_printf(text, "drive: %s\n",
                            client->loop->drive == ETCD_DRIVE_THREAD ? "thread" : "caller");

@@ -14,6 +14,7 @@ static const struct etcd__rpc_kind put_kind = {
     .writes = true,
     .decode = etcd__put_decode,
     .free_result = etcd__put_result_release,
+    .scope = &etcd__put_scope,
 };
 
 static const struct etcd__rpc_kind get_kind = {
@@ -23,6 +24,7 @@ static const struct etcd__rpc_kind get_kind = {
     .decode = etcd__get_decode,
     .decode_large = etcd__get_decode_large,
     .free_result = etcd__get_result_release,
+    .scope = &etcd__get_scope,
 };
 
 static const struct etcd__rpc_kind delete_kind = {
@@ -31,6 +33,7 @@ static const struct etcd__rpc_kind delete_kind = {
     .writes = true,
     .decode = etcd__delete_decode,
     .free_result = etcd__delete_result_release,
+    .scope = &etcd__delete_scope,
 };
 
 static const struct etcd__rpc_kind compact_kind = {

@@ -148,6 +148,25 @@ static etcd_status decode_list(const uint8_t *data, size_t len, void **ret_resul
     return st;
 }
 
+/* Keys of others can hang on the lease: they are left out. */
+static etcd_status leave_time_to_live(etcd_bytes space, void *result, etcd_error *reterr)
+{
+    struct etcd_ttl_result *ttl = result;
+    size_t count = 0;
+
+    (void)reterr;
+    for (size_t i = 0; i < ttl->key_count; i++) {
+        etcd_bytes key = ttl->keys[i];
+
+        if (etcd__namespace_cut(space, &key))
+            ttl->keys[count++] = key;
+    }
+    ttl->key_count = count;
+    return ETCD_OK;
+}
+
+static const struct etcd__scope ttl_scope = {NULL, leave_time_to_live};
+
 static void release_ttl_result(void *result)
 {
     etcd_ttl_result_free(result);
@@ -189,6 +208,7 @@ static const struct etcd__rpc_kind time_to_live_kind = {
     .repeatable = true,
     .decode = decode_time_to_live,
     .free_result = release_ttl_result,
+    .scope = &ttl_scope,
 };
 
 static const struct etcd__rpc_kind list_kind = {

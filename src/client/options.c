@@ -192,6 +192,23 @@ static etcd_status take_choices(const etcd_client_opts *opts, struct etcd__clien
     return ETCD_OK;
 }
 
+static etcd_status take_namespace(const etcd_client_opts *opts, struct etcd__client_config *config,
+                                  etcd_error *reterr)
+{
+    etcd_bytes space = opts->key_namespace;
+
+    if (space.len == 0)
+        return ETCD_OK;
+    if (space.data == NULL)
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "key_namespace has %zu bytes but no data",
+                          space.len);
+    config->key_namespace.data = etcd__memdup(space.data, space.len);
+    if (config->key_namespace.data == NULL)
+        return etcd__fail_memory(reterr);
+    config->key_namespace.len = space.len;
+    return ETCD_OK;
+}
+
 bool etcd__config_uses_tls(const struct etcd__client_config *config, const struct etcd__endpoint *endpoint)
 {
     return endpoint->tls == ETCD__TLS_ALWAYS || (endpoint->tls == ETCD__TLS_IF_CONFIGURED && config->has_tls);
@@ -311,7 +328,7 @@ static etcd_status take_all(const etcd_client_opts *opts, struct etcd__client_co
     static etcd_status (*const parts[])(const etcd_client_opts *, struct etcd__client_config *,
                                         etcd_error *) = {
         take_name, take_times,       take_sizes, take_endpoints, take_discovery,
-        take_tls,  take_credentials, take_token, take_choices,
+        take_tls,  take_credentials, take_token, take_choices,   take_namespace,
     };
     etcd_status st = ETCD_OK;
 
@@ -343,4 +360,5 @@ void etcd__config_deinit(struct etcd__client_config *config)
     etcd__free(config->cert_file);
     etcd__free(config->key_file);
     etcd__free(config->server_name);
+    etcd__free((void *)(uintptr_t)config->key_namespace.data);
 }

@@ -121,6 +121,8 @@ static etcd_status take_page(struct etcd_range *range, struct etcd_get_result *p
                           range_name);
     if (!etcd__range_advance(range, page))
         return etcd__fail_memory(reterr);
+    if (etcd__namespace_leave_get(range->feed.client->config.key_namespace, page, reterr) != ETCD_OK)
+        return ETCD_E_PROTOCOL;
     if (!range->begun) {
         range->begun = true;
         range->header = page->header;
@@ -291,10 +293,11 @@ static etcd_status new_range(etcd_client *client, etcd_bytes key, const etcd_ran
         return etcd__fail_memory(reterr);
     st = etcd__range_make(range_name, key, opts->range_end, opts->prefix, opts->from_key, &range->bounds,
                           reterr);
-    if (st == ETCD_OK) {
+    if (st == ETCD_OK)
+        st = etcd__namespace_range(client->config.key_namespace, &range->bounds, reterr);
+    if (st == ETCD_OK)
         st = own_bounds(range, reterr);
-        etcd__range_deinit(&range->bounds);
-    }
+    etcd__range_deinit(&range->bounds);
     if (st != ETCD_OK) {
         destroy(&range->feed);
         return st;

@@ -13,7 +13,7 @@
 struct etcd_range {
     struct etcd__feed feed;
     etcd_range_opts opts;
-    struct etcd__range bounds; /* of the whole; `key` lies in `key_copy` */
+    struct etcd__range bounds; /* of the whole, with the namespace; `key` lies in `key_copy` */
     void *key_copy, *end_copy;
     int64_t deadline_ms;       /* of all pages */
     _Atomic(int64_t) revision; /* that of all pages; 0: not known yet */

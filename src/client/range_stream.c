@@ -47,7 +47,8 @@ static void on_message(struct etcd__call *call, const uint8_t *data, size_t len)
         return;
     }
     complete_part(range, part);
-    if (!etcd__feed_reserve(&range->feed) || !etcd__range_advance(range, part)) {
+    if (!etcd__feed_reserve(&range->feed) || !etcd__range_advance(range, part) ||
+        etcd__namespace_leave_get(range->feed.client->config.key_namespace, part, &err) != ETCD_OK) {
         etcd_get_result_free(part);
         give_up(range);
         return;

@@ -240,11 +240,24 @@ static void outdo(struct etcd__rpc *rpc, const struct etcd__attempt *attempt)
 
 static void answered(struct etcd__rpc *rpc);
 
+static void decode(struct etcd__rpc *rpc, struct etcd__call *call, const uint8_t *data, size_t len)
+{
+    const struct etcd__scope *scope = rpc->kind->scope;
+    etcd_bytes space = rpc->client->config.key_namespace;
+    struct etcd__buf large;
+
+    if (rpc->kind->decode_large != NULL && etcd__deframer_take(&call->deframer, &large))
+        rpc->decoded = rpc->kind->decode_large(&large, &rpc->op.result, &rpc->op.error);
+    else
+        rpc->decoded = rpc->kind->decode(data, len, &rpc->op.result, &rpc->op.error);
+    if (rpc->decoded == ETCD_OK && space.len > 0 && scope != NULL)
+        rpc->decoded = scope->leave(space, rpc->op.result, &rpc->op.error);
+}
+
 static void on_message(struct etcd__call *call, const uint8_t *data, size_t len)
 {
     struct etcd__attempt *attempt = ETCD__CONTAINER(call, struct etcd__attempt, call);
     struct etcd__rpc *rpc = attempt->rpc;
-    struct etcd__buf large;
 
     if (rpc->client->config.prefer == ETCD_PREFER_LEADER)
         etcd__leader_saw_term(&rpc->client->leader, etcd__wire_raft_term(data, len));
@@ -258,10 +271,7 @@ static void on_message(struct etcd__call *call, const uint8_t *data, size_t len)
     if (rpc->op.result != NULL)
         rpc->kind->free_result(rpc->op.result);
     rpc->op.result = NULL;
-    if (rpc->kind->decode_large != NULL && etcd__deframer_take(&call->deframer, &large))
-        rpc->decoded = rpc->kind->decode_large(&large, &rpc->op.result, &rpc->op.error);
-    else
-        rpc->decoded = rpc->kind->decode(data, len, &rpc->op.result, &rpc->op.error);
+    decode(rpc, call, data, len);
     if (rpc->kind->method.streaming)
         answered(rpc); /* which stops the call: the stream was there for this answer */
 }

@@ -18,6 +18,7 @@
 
 #include "client/auth.h"
 #include "client/errors.h"
+#include "client/namespace.h"
 #include "runtime/op.h"
 #include "wire/codec.h"
 
@@ -33,6 +34,7 @@ struct etcd__rpc_kind {
     /* Makes the result from the answer. ETCD_E_PROTOCOL, ETCD_E_NO_MEMORY. */
     etcd_status (*decode)(const uint8_t *data, size_t len, void **ret_result, etcd_error *reterr);
     void (*free_result)(void *result);
+    const struct etcd__scope *scope; /* of its keys; NULL: it has none, or they are whole already */
     /*
      * The same for a large answer, whose memory it takes over instead of copying it; the answer has a byte
      * behind it that may be written. NULL: `decode` is good enough.

@@ -81,13 +81,34 @@ static etcd_status count(struct etcd__rpc *rpc, etcd_error *reterr)
 
 /* ---- starting -------------------------------------------------------------------------------------- */
 
+static bool pack_inside(struct etcd__rpc *rpc, const ProtobufCMessage *request, size_t *ret_len)
+{
+    struct etcd__arena arena = {0};
+    const ProtobufCMessage *inside = rpc->kind->scope->enter(rpc->client->config.key_namespace, request,
+                                                             &arena);
+    bool packed = inside != NULL &&
+                  etcd__wire_pack(inside, ETCD__FRAME_HEADER, &rpc->request, ret_len) == ETCD_OK;
+
+    etcd__arena_deinit(&arena);
+    return packed;
+}
+
+static bool pack(struct etcd__rpc *rpc, const ProtobufCMessage *request, size_t *ret_len)
+{
+    const struct etcd__scope *scope = rpc->kind->scope;
+
+    if (scope != NULL && scope->enter != NULL && rpc->client->config.key_namespace.len > 0)
+        return pack_inside(rpc, request, ret_len);
+    return etcd__wire_pack(request, ETCD__FRAME_HEADER, &rpc->request, ret_len) == ETCD_OK;
+}
+
 static etcd_status encode(struct etcd__rpc *rpc, const ProtobufCMessage *request, etcd_error *reterr)
 {
     size_t max = rpc->client->config.max_send_bytes;
 
     size_t len;
 
-    if (etcd__wire_pack(request, ETCD__FRAME_HEADER, &rpc->request, &len) != ETCD_OK)
+    if (!pack(rpc, request, &len))
         return etcd__fail_memory(reterr);
     rpc->request_len = len + ETCD__FRAME_HEADER;
     if (len <= max)

@@ -27,6 +27,7 @@ static const struct etcd__rpc_kind txn_kind = {
     .writes = true,
     .decode = etcd__txn_decode,
     .free_result = etcd__txn_result_release,
+    .scope = &etcd__txn_scope,
 };
 
 /* The same call when no branch can write. */
@@ -36,6 +37,7 @@ static const struct etcd__rpc_kind read_txn_kind = {
     .repeatable = true,
     .decode = etcd__txn_decode,
     .free_result = etcd__txn_result_release,
+    .scope = &etcd__txn_scope,
 };
 
 etcd_txn *etcd_txn_new(void)

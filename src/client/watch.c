@@ -236,6 +236,8 @@ etcd_status etcd_watch_open(etcd_client *client, etcd_bytes key, const etcd_watc
     if (st == ETCD_OK)
         st = etcd__range_make("watch", key, own.range_end, own.prefix, own.from_key, &range, reterr);
     if (st == ETCD_OK)
+        st = etcd__namespace_range(client->config.key_namespace, &range, reterr);
+    if (st == ETCD_OK)
         st = check_opts(client, &own, &range, reterr);
     if (st == ETCD_OK) {
         watch = new_watch(client, &own, &range);

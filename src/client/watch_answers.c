@@ -136,6 +136,11 @@ void etcd__watch_answer(struct etcd__watch_stream *stream, const uint8_t *data, 
     struct etcd_events *events;
     etcd_status st = etcd__events_read(data, len, &events, &head);
 
+    if (st == ETCD_OK && !etcd__namespace_leave_events(stream->hub->client->config.key_namespace,
+                                                       events->events, events->count)) {
+        etcd_events_free(events);
+        st = ETCD_E_PROTOCOL;
+    }
     if (st == ETCD_E_NO_MEMORY)
         etcd__watch_stream_break(stream); /* nothing is lost: its watches resume where they were */
     else if (st != ETCD_OK)

@@ -49,7 +49,7 @@ struct etcd_watch {
     /* Constant. */
     bool prev_kv, no_put, no_delete, progress, no_fragment;
     bool created;              /* to be told that it was created */
-    etcd_bytes key, range_end; /* behind this struct */
+    etcd_bytes key, range_end; /* whole, with the namespace; behind this struct */
 
     /* Engine. */
     uint8_t state;        /* enum etcd__watch_state */

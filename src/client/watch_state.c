@@ -15,10 +15,12 @@ enum {
 etcd_status etcd__watch_fail(etcd_error *reterr, const struct etcd_watch *watch, etcd_status status,
                              const char *text)
 {
-    char key[80];
+    etcd_bytes key = watch->key;
+    char shown[80];
 
-    etcd__escape(key, sizeof(key), watch->key.data, watch->key.len);
-    return etcd__fail(reterr, status, "watch '%s': client '%s': %s", key, etcd__client_label(watch->client),
+    (void)etcd__namespace_cut(watch->client->config.key_namespace, &key);
+    etcd__escape(shown, sizeof(shown), key.data, key.len);
+    return etcd__fail(reterr, status, "watch '%s': client '%s': %s", shown, etcd__client_label(watch->client),
                       text);
 }
 

@@ -109,6 +109,7 @@ static void test_mistakes_about_endpoints_and_limits(void **state)
          "max_outstanding_bytes is 9", "max_send_bytes, which is 10"},
         {OPTS(.max_outstanding_bytes = 1 << 20), ETCD_E_INVALID_ARGUMENT, "max_outstanding_bytes", "2097152"},
         {OPTS(.prefer = (etcd_prefer)3), ETCD_E_INVALID_ARGUMENT, "prefer", "3"},
+        {OPTS(.key_namespace = {NULL, 4}), ETCD_E_INVALID_ARGUMENT, "key_namespace", "4 bytes but no data"},
         {OPTS(.discovery_srv = "example.com", .endpoints = ETCD_LIST("a:1")), ETCD_E_INVALID_ARGUMENT,
          "discovery_srv", "endpoints"},
         {OPTS(.discovery_srv = ""), ETCD_E_INVALID_ARGUMENT, "discovery_srv", "''"},
@@ -209,6 +210,7 @@ static void test_defaults(void **state)
                              "max_outstanding_bytes: 268435456 bytes\n"
                              "prefer: none\n"
                              "require_leader: false\n"
+                             "namespace: none\n"
                              "tls: as the endpoint's scheme says\n"
                              "drive: thread\n");
     assert_string_equal(etcd_client_name(client), "etcd");
@@ -230,7 +232,7 @@ static void test_deep_copies(void **state)
 {
     char *name = copy("orders"), *a = copy("192.0.2.1:2379"), *b = copy("[2001:db8::1]"),
          *user = copy("alice");
-    char *password = copy("hush"), *server = copy("etcd.example");
+    char *password = copy("hush"), *server = copy("etcd.example"), *space = copy("app/\xff");
     const char *list[] = {a, b, NULL};
     etcd_tls_opts tls = ETCD_TLS_OPTS_INIT;
     etcd_client_opts opts = ETCD_CLIENT_OPTS_INIT;
@@ -256,6 +258,7 @@ static void test_deep_copies(void **state)
     opts.max_outstanding_bytes = 1001;
     opts.prefer = ETCD_PREFER_NEAREST;
     opts.require_leader = true;
+    opts.key_namespace = etcd_bytes_of(space, strlen(space));
     opts.tls = &tls;
     assert_status(etcd_client_open(&opts, &client, &err), ETCD_OK, &err);
     memset(&opts, 0xff, sizeof(opts));
@@ -267,6 +270,7 @@ static void test_deep_copies(void **state)
     free(user);
     free(password);
     free(server);
+    free(space);
     assert_described(client, "name: orders\n"
                              "endpoints: 192.0.2.1:2379,[2001:db8::1]:2379\n"
                              "discovery_srv: none\n"
@@ -285,6 +289,7 @@ static void test_deep_copies(void **state)
                              "max_outstanding_bytes: 1001 bytes\n"
                              "prefer: nearest\n"
                              "require_leader: true\n"
+                             "namespace: app/\\xFF\n"
                              "tls: on\n"
                              "tls.ca_file: none\n"
                              "tls.cert_file: none\n"

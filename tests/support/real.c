@@ -25,7 +25,7 @@ static void split(char *text, const char *list[ENDPOINTS_MAX + 1])
     list[count] = NULL;
 }
 
-bool real_open(struct real *real, const char *endpoints)
+bool real_open_in(struct real *real, const char *endpoints, etcd_bytes space)
 {
     const char *list[ENDPOINTS_MAX + 1];
     char text[TEXT_MAX];
@@ -37,12 +37,18 @@ bool real_open(struct real *real, const char *endpoints)
     if (test_caller_drive() &&
         real_failed(etcd_loop_new(ETCD_LOOP_OPTS(.drive = ETCD_DRIVE_CALLER), &real->loop, &err), &err))
         return false;
-    if (!real_failed(etcd_client_open(ETCD_CLIENT_OPTS(.name = "test", .endpoints = list, .loop = real->loop),
+    if (!real_failed(etcd_client_open(ETCD_CLIENT_OPTS(.name = "test", .endpoints = list, .loop = real->loop,
+                                                       .key_namespace = space),
                                       &real->client, &err),
                      &err))
         return true;
     real_close(real);
     return false;
+}
+
+bool real_open(struct real *real, const char *endpoints)
+{
+    return real_open_in(real, endpoints, (etcd_bytes){NULL, 0});
 }
 
 void real_close(struct real *real)

@@ -18,6 +18,8 @@ struct real {
 
 /* False: reason printed. `endpoints` with commas between. */
 bool real_open(struct real *real, const char *endpoints);
+/* The same in a namespace. */
+bool real_open_in(struct real *real, const char *endpoints, etcd_bytes space);
 /* Closes and frees; twice is fine. */
 void real_close(struct real *real);
 

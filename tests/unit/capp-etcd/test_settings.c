@@ -125,7 +125,8 @@ static void a_client_can_come_from_the_configuration(void **state)
                "      max_call_send_msg_size: 4MiB\n"
                "      dial_keep_alive_time: 20s\n"
                "      insecure_skip_tls_verify: true\n"
-               "      server_name: etcd.internal\n");
+               "      server_name: etcd.internal\n"
+               "      namespace: app/\n");
     setenv(BELOW "PASSWORD", CANARY, 1);
     begin(&world, NULL);
     capp_use_config_file(world.builder, file_path, 0);
@@ -139,18 +140,20 @@ static void a_client_can_come_from_the_configuration(void **state)
     assert_has(world.text, "auto_sync_interval: 30000 ms\n");
     assert_has(world.text, "max_send: 4194304 bytes\nmax_recv: 8388608 bytes\n");
     assert_has(world.text, "keepalive_time: 20000 ms\n");
+    assert_has(world.text, "namespace: app/\n");
     assert_has(world.text, "tls.server_name: etcd.internal\ntls.insecure_skip_verify: true\n");
     memset(&coded, 0, sizeof(coded));
     etcd_client *client = NULL;
     assert_int_equal(
-        etcd_client_open(
-            ETCD_CLIENT_OPTS(.name = "read-only", .endpoints = ETCD_LIST("https://a:1", "https://b:2"),
-                             .dial_timeout_ms = 10000, .timeout_ms = 1500, .username = "ann",
-                             .password = ETCD_SECRET_TEXT("x"), .auto_sync_interval_ms = 30000,
-                             .max_send_bytes = 4194304, .max_recv_bytes = 8388608, .keepalive_time_ms = 20000,
-                             .tls = ETCD_TLS_OPTS(.server_name = "etcd.internal",
-                                                  .insecure_skip_verify = true)),
-            &client, NULL),
+        etcd_client_open(ETCD_CLIENT_OPTS(.name = "read-only",
+                                          .endpoints = ETCD_LIST("https://a:1", "https://b:2"),
+                                          .dial_timeout_ms = 10000, .timeout_ms = 1500, .username = "ann",
+                                          .password = ETCD_SECRET_TEXT("x"), .auto_sync_interval_ms = 30000,
+                                          .max_send_bytes = 4194304, .max_recv_bytes = 8388608,
+                                          .keepalive_time_ms = 20000, .key_namespace = etcd_cstr("app/"),
+                                          .tls = ETCD_TLS_OPTS(.server_name = "etcd.internal",
+                                                               .insecure_skip_verify = true)),
+                         &client, NULL),
         ETCD_OK);
     etcd_client_describe(client, coded.text, sizeof(coded.text));
     assert_string_equal(world.text, coded.text);
