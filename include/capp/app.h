@@ -92,6 +92,36 @@ CAPP_API CAPP_NODISCARD capp_status capp_run(capp_app *app, capp_error *reterr);
 CAPP_API void capp_stop(capp_app *app);
 
 /**
+ * Asks the running application to read its configuration again, and then to tell the hooks and services that
+ * have a `reload` function, in order of start. Returns at once. Requests that come before all has started
+ * wait for that, those that come while one is carried out become one more, and those that come in a stop are
+ * dropped.
+ *
+ * A failure is logged and counted and never stops the application: a configuration with a mistake changes
+ * nothing and nobody is told; a `reload` that fails does not keep the others from being called.
+ *
+ * @param app  NULL is accepted.
+ *
+ * @par Threads
+ * Any thread, also from a signal handler, until capp_free().
+ * @since 0.1
+ */
+CAPP_API void capp_reload(capp_app *app);
+
+/**
+ * Says in a few words what the application is doing, for the service manager (STATUS= of sd_notify(3),
+ * shown by `systemctl status`). The last one counts; without a service manager nothing happens.
+ *
+ * @param app     NULL is accepted.
+ * @param format  printf format; cut to 255 bytes. Control characters are escaped. Never pass a secret.
+ *
+ * @par Threads
+ * Any thread, until capp_free(). Not from a signal handler.
+ * @since 0.1
+ */
+CAPP_API void capp_set_status(capp_app *app, const char *format, ...) CAPP_PRINTF(2, 3);
+
+/**
  * Ends the application: `fini` of all services in reverse order of their making, then the
  * hooks of the modules in reverse order. Also without a run.
  *
@@ -108,9 +138,10 @@ CAPP_API void capp_free(capp_app *app);
 
 /**
  * The whole life of an application: build, run, free. The only function of the host that
- * touches the process: SIGINT and SIGTERM stop the application, a second one ends the process
- * at once with status 128 + signal; a failure prints one line to standard error. When a thread
- * was left behind, the process is ended here, without running exit handlers beside that thread.
+ * touches the process: SIGINT and SIGTERM stop the application, from the beginning of the build on, a
+ * second one ends the process at once with status 128 + signal, and SIGHUP reloads; a failure prints one line
+ * to standard error. When a thread was left behind, the process is ended here, without running exit handlers
+ * beside that thread.
  *
  * @param builder  Consumed.
  * @return 0 when the application stopped on request, 1 after any failure: the exit status for main().

@@ -35,16 +35,30 @@ CAPP_BEGIN_DECLS
 /** An application that is being put together. */
 typedef struct capp_builder capp_builder;
 
-/** What SIGINT and SIGTERM do while capp_run() runs. */
+/**
+ * What SIGINT, SIGTERM and SIGHUP do while capp_run() runs, under capp_main() from the build on. Where the
+ * host has the signals, SIGHUP calls for capp_reload(); if the program had a terminal and that is gone, it is
+ * a stop.
+ */
 typedef enum capp_signals {
     /** Under capp_main() as CAPP_SIGNALS_STOP_OR_EXIT, otherwise as CAPP_SIGNALS_NONE. */
     CAPP_SIGNALS_AUTO = 0,
     CAPP_SIGNALS_NONE = 1, /**< The host leaves signals alone. */
-    CAPP_SIGNALS_STOP = 2, /**< They stop the application; more of them change nothing. */
-    /** The first stops the application; the second ends the process at once, with status 128 + signal. */
+    CAPP_SIGNALS_STOP = 2, /**< SIGINT and SIGTERM stop the application; more of them change nothing. */
+    /** The first of them stops the application; the second ends the process at once, with status 128 +
+       signal. */
     CAPP_SIGNALS_STOP_OR_EXIT = 3,
     CAPP_SIGNALS_FORCE_INT32 = 0x7fffffff
 } capp_signals;
+
+/** Whether the service manager is told how the application is; see capp_use_notify(). */
+typedef enum capp_notify {
+    CAPP_NOTIFY_AUTO = 0,  /**< Under capp_main() as CAPP_NOTIFY_ALWAYS, otherwise as CAPP_NOTIFY_NEVER. */
+    CAPP_NOTIFY_NEVER = 1, /**< Nobody is told. */
+    CAPP_NOTIFY_ALWAYS =
+        2, /**< Whoever listens on NOTIFY_SOCKET is told; nothing happens where that is not set. */
+    CAPP_NOTIFY_FORCE_INT32 = 0x7fffffff
+} capp_notify;
 
 /** No time limit, where a limit in milliseconds is asked for. Must be asked for: 0 means the default. */
 #define CAPP_TIMEOUT_NONE INT64_MAX
@@ -90,12 +104,20 @@ CAPP_API void capp_use_environment(capp_builder *builder, const char *environmen
 CAPP_API void capp_use_shutdown_timeout(capp_builder *builder, int64_t timeout_ms);
 
 /**
- * Says what SIGINT and SIGTERM do. The dispositions are restored exactly when capp_run()
- * returns. Of several applications in a process one at a time can have the signals; another
- * one runs without and logs a warning.
+ * Says what SIGINT, SIGTERM and SIGHUP do. The dispositions are restored exactly when capp_run() or
+ * capp_main() returns. Of several applications in a process one at a time can have the signals; another one
+ * runs without and logs a warning.
  * @since 0.1
  */
 CAPP_API void capp_use_signals(capp_builder *builder, capp_signals signals);
+
+/**
+ * Says whether the application speaks sd_notify(3), the protocol of systemd, while it runs: READY=1 when all
+ * has started and is ready, RELOADING=1 and READY=1 around a reload, STOPPING=1, STATUS= (capp_set_status()),
+ * and WATCHDOG=1 at half of WATCHDOG_USEC as long as the application is alive. The environment is only read.
+ * @since 0.1
+ */
+CAPP_API void capp_use_notify(capp_builder *builder, capp_notify notify);
 
 /**
  * Sends the log to a function instead of standard error.

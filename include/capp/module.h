@@ -83,9 +83,10 @@ typedef struct capp_hook {
     capp_stop_fn *stop;   /**< May be NULL. Called if the start succeeded or there is none. */
     /** Called exactly once: by capp_free(), by a build that fails, or when adding the hook fails. */
     void (*destroy)(void *self);
-    void *self;               /**< Passed to the three. */
+    void *self;               /**< Passed to all of them. */
     int64_t start_timeout_ms; /**< A start that takes longer has failed. 0: no limit of its own. */
     int64_t stop_timeout_ms;  /**< 0: what is left of the shutdown limit. */
+    capp_reload_fn *reload;   /**< May be NULL; see capp_reload(). */
 } capp_hook;
 
 /**

@@ -103,6 +103,8 @@ void capp__app_destroy(capp_app *app)
     capp__ptrs_deinit(&app->order);
     capp__container_deinit(&app->container);
     capp__config_deinit(&app->config);
+    if (app->taken != NULL)
+        capp__signals_mute(app->taken);
     capp__wake_close(&app->wake);
     capp__cancel_deinit(&app->cancel);
     pthread_mutex_destroy(&app->shared.mutex);
@@ -120,12 +122,6 @@ void capp_free(capp_app *app)
     if (app->left_behind)
         return; /* the thread may use any of it, for as long as the process lives */
     capp__app_destroy(app);
-}
-
-void capp_stop(capp_app *app)
-{
-    if (app != NULL && !atomic_exchange(&app->stop_requested, true))
-        capp__wake_up(app->wake.write_fd);
 }
 
 void *capp_resolve(const capp_app *app, const capp_type *type, const char *name, capp_error *reterr)

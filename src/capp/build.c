@@ -174,19 +174,23 @@ capp_status capp__make(capp_app *app, capp_error *reterr)
 {
     for (size_t i = 0; i < app->container.entries.count; i++) {
         struct capp__entry *entry = app->container.entries.items[i];
+        if (capp__build_interrupted(app, reterr))
+            return CAPP_E_CANCELLED;
         capp_status status = entry->kind == CAPP__PROVIDER ? provide(entry, reterr) : CAPP_OK;
 
         if (status != CAPP_OK)
             return status;
     }
     for (size_t i = 0; i < app->order.count; i++) {
+        if (capp__build_interrupted(app, reterr))
+            return CAPP_E_CANCELLED;
         capp_status status = make_service(app, app->order.items[i], reterr);
 
         if (status != CAPP_OK)
             return status;
     }
     fill_requirements(app);
-    return CAPP_OK;
+    return capp__host_services(app, reterr);
 }
 
 void capp__configure_all(capp_builder *builder)
@@ -212,7 +216,7 @@ static capp_status build(capp_builder *builder, capp_error *reterr)
         capp__graph_check(&app->container, &app->requirements, &app->order, &builder->mistakes);
     if (capp__mistakes_any(&builder->mistakes))
         return capp__mistakes_report(&builder->mistakes, &app->logger, CAPP_LOG_ERROR, "build", reterr);
-    capp_status status = capp__wake_open(&app->wake, reterr);
+    capp_status status = app->wake.write_fd >= 0 ? CAPP_OK : capp__wake_open(&app->wake, reterr);
     return status == CAPP_OK ? capp__make(app, reterr) : status;
 }
 

@@ -103,6 +103,17 @@ void capp_use_signals(capp_builder *builder, capp_signals signals)
         builder->app->signals = signals;
 }
 
+void capp_use_notify(capp_builder *builder, capp_notify notify)
+{
+    if (!is_open(builder, "capp_use_notify"))
+        return;
+    if ((int)notify < CAPP_NOTIFY_AUTO || notify > CAPP_NOTIFY_ALWAYS)
+        capp__mistakes_add(&builder->mistakes, "", CAPP_E_INVALID_ARGUMENT, "capp_use_notify: notify is %d",
+                           (int)notify);
+    else
+        builder->app->notify = notify;
+}
+
 void capp_use_log(capp_builder *builder, capp_log_fn *fn, void *user_data)
 {
     if (!is_open(builder, "capp_use_log"))

@@ -15,7 +15,10 @@
 
 #include <pthread.h>
 
-enum { CAPP__SHUTDOWN_TIMEOUT_MS = 30000 };
+enum {
+    CAPP__SHUTDOWN_TIMEOUT_MS = 30000,
+    CAPP__STATUS_SIZE = 256, /* of capp_set_status(), with its NUL */
+};
 
 /* Something that is started and stopped: a module's hook or a service. */
 struct capp__component {
@@ -61,6 +64,8 @@ struct capp_app {
     struct capp_logger logger;
     int64_t shutdown_timeout_ms;
     capp_signals signals;
+    capp_notify notify;
+    struct capp__signals *taken; /* by capp_main(), before the build; NULL: capp_run() takes them */
 
     struct capp__config config;
     struct capp__container container;
@@ -78,8 +83,17 @@ struct capp_app {
     atomic_bool stop_requested;
     bool left_behind; /* a thread of ours was given up and may still use all of this */
     struct {
+        atomic_bool requested;
+        atomic_ullong succeeded, failed;
+        bool succeeded_now; /* written by the thread that reloads until its runner is idle */
+    } reload;
+    atomic_bool status_changed;
+    atomic_bool live; /* what the watchdog was told last */
+    struct {
         pthread_mutex_t mutex;
-        struct etcd__list ended; /* capp_worker.ended_node: not joined yet */
+        struct etcd__list ended;        /* capp_worker.ended_node: not joined yet */
+        char reloading[128];            /* who is reloaded now, for messages */
+        char status[CAPP__STATUS_SIZE]; /* of capp_set_status() */
     } shared;
 };
 
@@ -110,6 +124,10 @@ struct capp_setup *capp__setup_new(capp_builder *builder);
 capp_status capp__setup_mistake(struct capp_setup *setup, capp_status status, const char *text);
 /* The first half of a build: reads the configuration and configures everything; mistakes are noted. */
 void capp__configure_all(capp_builder *builder);
+/* Takes the signals as capp_use_signals() says; logged, when another application has them. See stop.c. */
+void capp__take_signals(capp_app *app, struct capp__signals *signals);
+/* Whether a signal that capp_main() has taken ends the build: the error says so then, and the log. */
+bool capp__build_interrupted(const capp_app *app, capp_error *reterr);
 /* Makes what the graph describes: provided objects, services, requirements. See build.c. */
 capp_status capp__make(capp_app *app, capp_error *reterr);
 

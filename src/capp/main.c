@@ -79,26 +79,53 @@ static int answer(capp_builder *builder, const char *name)
 
 /* ---- the whole life ---------------------------------------------------------------------------------- */
 
-int capp_main(capp_builder *builder)
+/* Signals first: one that comes while the application is built or started stops it in order, too. */
+static void prepare(capp_builder *builder, struct capp__signals *signals)
 {
-    char name[CAPP__NAME_SIZE];
+    capp_app *app = builder->app;
+
+    if (app->notify == CAPP_NOTIFY_AUTO)
+        app->notify = CAPP_NOTIFY_ALWAYS;
+    if (app->signals == CAPP_SIGNALS_AUTO)
+        app->signals = CAPP_SIGNALS_STOP_OR_EXIT;
+    if (app->signals == CAPP_SIGNALS_NONE || capp__wake_open(&app->wake, NULL) != CAPP_OK)
+        return; /* a pipe that cannot be made is reported by the build, which tries again */
+    capp__take_signals(app, signals);
+    app->taken = signals;
+}
+
+static int build_and_run(capp_builder *builder, const char *name, const struct capp__signals *signals)
+{
     capp_app *app = NULL;
     capp_error error = {0};
 
-    etcd__format(name, sizeof(name), "%s", builder == NULL ? "app" : builder->app->name);
-    if (builder != NULL && capp__config_asked(&builder->app->config))
-        return answer(builder, name);
-    if (capp_build(builder, &app, &error) != CAPP_OK) {
+    capp_status status = capp_build(builder, &app, &error);
+    if (status != CAPP_OK) {
+        if (status == CAPP_E_CANCELLED && capp__signals_first(signals) != 0)
+            return EXIT_SUCCESS;
         print_failure(name, &error);
         return EXIT_FAILURE;
     }
-    if (app->signals == CAPP_SIGNALS_AUTO)
-        app->signals = CAPP_SIGNALS_STOP_OR_EXIT;
-    capp_status status = capp_run(app, &error);
+    status = capp_run(app, &error);
     if (status != CAPP_OK)
         print_failure(name, &error);
     if (app->left_behind)
         leave(EXIT_FAILURE);
     capp_free(app);
     return status == CAPP_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int capp_main(capp_builder *builder)
+{
+    char name[CAPP__NAME_SIZE];
+    struct capp__signals signals = {0};
+
+    etcd__format(name, sizeof(name), "%s", builder == NULL ? "app" : builder->app->name);
+    if (builder != NULL && capp__config_asked(&builder->app->config))
+        return answer(builder, name);
+    if (builder != NULL)
+        prepare(builder, &signals);
+    int code = build_and_run(builder, name, &signals);
+    capp__signals_give_back(&signals);
+    return code;
 }

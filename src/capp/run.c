@@ -34,15 +34,16 @@ void capp__run_stop(struct capp__run *run, const char *reason)
     run->stop_began_ms = capp__now_ms();
     run->deadline_ms = capp__after_ms(run->app->shutdown_timeout_ms);
     capp_log(&run->app->logger, CAPP_LOG_INFO, "app", "stopping (%s)", reason);
+    capp__run_tell_stopping(run);
     capp__runner_post(run->canceller, request_cancel, run->app);
 }
 
 static void notice_stop(struct capp__run *run)
 {
-    int number = capp__signals_first(&run->signals);
+    int number = capp__signals_first(run->signals);
 
     if (number != 0)
-        capp__run_stop(run, number == SIGINT ? "SIGINT" : "SIGTERM");
+        capp__run_stop(run, capp__signal_name(number));
     else if (atomic_load(&run->app->stop_requested))
         capp__run_stop(run, "capp_stop");
 }
@@ -51,7 +52,9 @@ void capp__run_notice(struct capp__run *run)
 {
     run->next_ms = INT64_MAX;
     capp__run_tend_workers(run);
+    capp__run_tend_reload(run);
     notice_stop(run);
+    capp__run_tend_notify(run);
 }
 
 void capp__run_wait(struct capp__run *run, int64_t until_ms)
@@ -69,11 +72,26 @@ static void serve(struct capp__run *run)
     }
 }
 
+static void take_signals(struct capp__run *run)
+{
+    capp_app *app = run->app;
+
+    if (run->signals != &run->own_signals)
+        return; /* capp_main() has seen to it */
+    if (app->signals != CAPP_SIGNALS_STOP && app->signals != CAPP_SIGNALS_STOP_OR_EXIT)
+        return;
+    capp__take_signals(app, run->signals);
+}
+
 static capp_status prepare(struct capp__run *run, capp_error *reterr)
 {
     capp_app *app = run->app;
 
-    pthread_sigmask(SIG_SETMASK, NULL, &run->mask);
+    run->signals = app->taken == NULL ? &run->own_signals : app->taken;
+    if (run->signals->owned)
+        run->mask = run->signals->old_mask;
+    else
+        pthread_sigmask(SIG_SETMASK, NULL, &run->mask);
     run->deadline_ms = INT64_MAX;
     run->runner = capp__runner_new("capp-life", &run->mask, app->wake.write_fd);
     run->canceller = capp__runner_new("capp-cancel", &run->mask, app->wake.write_fd);
@@ -82,10 +100,8 @@ static capp_status prepare(struct capp__run *run, capp_error *reterr)
         capp__runner_free(run->canceller);
         return capp_fail(reterr, CAPP_E_IO, "cannot start the threads of the host");
     }
-    if (app->signals != CAPP_SIGNALS_STOP && app->signals != CAPP_SIGNALS_STOP_OR_EXIT)
-        return CAPP_OK;
-    if (!capp__signals_take(&run->signals, app->wake.write_fd, app->signals == CAPP_SIGNALS_STOP_OR_EXIT))
-        log_app(run, CAPP_LOG_WARN, "another application of this process has the signals");
+    take_signals(run);
+    capp__run_open_notify(run);
     return CAPP_OK;
 }
 
@@ -105,11 +121,14 @@ static void finish(struct capp__run *run)
 {
     end_runner(run, run->runner);
     end_runner(run, run->canceller);
+    end_runner(run, run->reloader);
+    end_runner(run, run->watcher);
     if (run->app->left_behind)
         log_app(run, CAPP_LOG_ERROR, "stopped, but not all of it: a thread was left behind");
     else
         log_app(run, CAPP_LOG_INFO, "stopped");
-    capp__signals_give_back(&run->signals);
+    capp__notify_close(&run->notify);
+    capp__signals_give_back(&run->own_signals);
 }
 
 capp_status capp_run(capp_app *app, capp_error *reterr)

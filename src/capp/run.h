@@ -21,14 +21,22 @@
 #define CAPP__RUN_H
 
 #include "host.h"
+#include "notify.h"
 #include "runner.h"
 
 struct capp__run {
     capp_app *app;
-    sigset_t mask;                  /* of the caller; all our threads get it */
-    struct capp__signals signals;   /* unless capp_main() has taken them already */
+    sigset_t mask; /* of the caller; all our threads get it */
+    struct capp__signals own_signals;
+    struct capp__signals *signals; /* these, or those that capp_main() has taken */
+    struct capp__notify notify;
     struct capp__runner *runner;    /* starts and stops; NULL when it could not be replaced */
     struct capp__runner *canceller; /* cancel functions */
+    struct capp__runner *reloader;  /* reloads; NULL until the first */
+    struct capp__runner *watcher;   /* asks whether all are alive; NULL when nobody wants to know */
+    bool reloading;                 /* its end has not been noticed yet */
+    bool asked;                     /* the watcher: what it found has not been told yet */
+    int64_t ping_ms;                /* when to ask it again; 0 before the application is ready */
     size_t started;                 /* components[0, started) are to be stopped */
     bool stopping;
     int64_t stop_began_ms, deadline_ms; /* INT64_MAX until the stop begins */
@@ -69,5 +77,21 @@ void capp__run_start_worker(struct capp__run *run, struct capp_worker *worker);
 void capp__run_tend_workers(struct capp__run *run);
 /* Waits until all have ended. False when the deadline passed; who is late is given up then. */
 bool capp__run_join_workers(struct capp__run *run);
+
+/* ---- run_reload.c ---- */
+
+/* Begins a reload that was asked for, or notices the end of the one that runs. */
+void capp__run_tend_reload(struct capp__run *run);
+/* Waits for the end of a reload. False when the deadline passed first. */
+bool capp__run_await_reload(struct capp__run *run);
+
+/* ---- run_notify.c: nothing happens where nobody listens ---- */
+
+void capp__run_open_notify(struct capp__run *run);
+void capp__run_tell_ready(struct capp__run *run);
+void capp__run_tell_reloading(struct capp__run *run);
+void capp__run_tell_stopping(struct capp__run *run);
+/* Passes a new status on, and feeds the watchdog. */
+void capp__run_tend_notify(struct capp__run *run);
 
 #endif

@@ -43,4 +43,5 @@ void capp__run_start_all(struct capp__run *run)
         return;
     atomic_store(&app->phase, CAPP__RUNNING);
     capp_log(&app->logger, CAPP_LOG_INFO, "app", "started");
+    capp__run_tell_ready(run);
 }

@@ -5,6 +5,20 @@
 #include "run.h"
 #include "thread.h"
 
+/* A check of the health is to look only; one that waits is named, and left. */
+static bool await_watcher(struct capp__run *run)
+{
+    capp_error error;
+
+    if (run->watcher == NULL || capp__run_await(run, run->watcher, INT64_MAX))
+        return true;
+    capp_fail(&error, CAPP_E_TIMEOUT,
+              "a check of the health did not end within the shutdown limit of %lld ms",
+              (long long)run->app->shutdown_timeout_ms);
+    capp__run_fail(run, &error);
+    return false;
+}
+
 static bool cancel_waits(struct capp__run *run)
 {
     char label[CAPP__NAME_SIZE] = "";
@@ -52,6 +66,8 @@ void capp__run_stop_all(struct capp__run *run)
     bool in_time = cancel_waits(run);
 
     in_time = capp__run_join_workers(run) && in_time;
+    in_time = capp__run_await_reload(run) && in_time;
+    in_time = await_watcher(run) && in_time;
     if (in_time)
         stop_components(run);
     log_not_stopped(run);

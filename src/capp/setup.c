@@ -241,6 +241,7 @@ static capp_status add_hook(struct capp_setup *setup, const capp_hook *hook)
     component->start = hook->start;
     component->stop = hook->stop;
     component->destroy = hook->destroy;
+    component->reload = hook->reload;
     component->start_timeout_ms = hook->start_timeout_ms;
     component->stop_timeout_ms = hook->stop_timeout_ms;
     return CAPP_OK;
@@ -305,6 +306,15 @@ static capp_status check_row(const capp_service *service, size_t i, capp_error *
     return status;
 }
 
+static capp_status check_run(const capp_service *service, capp_error *reterr)
+{
+    capp_worker_opts opts;
+
+    if (service->run == NULL && service->run_opts != NULL)
+        return capp_fail(reterr, CAPP_E_INVALID_ARGUMENT, "run_opts without run");
+    return capp__worker_import(&opts, service->run_opts, "run_opts", reterr);
+}
+
 static capp_status check_service(const capp_service *service, capp_error *reterr)
 {
     capp_status status = check_type(service->type, "capp_add_service", reterr);
@@ -330,6 +340,8 @@ static capp_status check_service(const capp_service *service, capp_error *reterr
             return status;
     }
     status = check_limits(service->start_timeout_ms, service->stop_timeout_ms, "limits", reterr);
+    if (status == CAPP_OK)
+        status = check_run(service, reterr);
     if (status != CAPP_OK)
         capp_error_prefix(reterr, "service %s", type);
     return status;

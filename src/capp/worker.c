@@ -39,6 +39,8 @@ capp_app *capp_worker_app(const capp_worker *worker)
 
 static capp_status call(struct capp_worker *worker)
 {
+    if (worker->service != NULL)
+        return worker->service->run(worker->service->self, worker, &worker->error);
     return worker->fn(worker, worker->user_data, &worker->error);
 }
 
@@ -171,4 +173,50 @@ capp_status capp_setup_add_worker_with(capp_setup *setup, const char *name, capp
 capp_status capp_setup_add_worker(capp_setup *setup, const char *name, capp_worker_fn *fn, void *user_data)
 {
     return capp_setup_add_worker_with(setup, name, fn, user_data, NULL);
+}
+
+/* ---- hosted services ------------------------------------------------------------------------------- */
+
+static struct capp_worker *new_hosted(capp_app *app, const struct capp__component *component)
+{
+    struct capp_worker *worker = ETCD__NEW(struct capp_worker);
+
+    if (worker == NULL)
+        return NULL;
+    worker->app = app;
+    worker->service = component;
+    etcd__format(worker->name, sizeof(worker->name), "%s", component->label);
+    etcd__format(worker->label, sizeof(worker->label), "service %s", component->label);
+    /* Checked when the service was added. */
+    if (capp__worker_import(&worker->opts, component->run_opts, worker->label, NULL) == CAPP_OK)
+        return worker;
+    etcd__free(worker);
+    return NULL;
+}
+
+capp_status capp__host_services(capp_app *app, capp_error *reterr)
+{
+    struct capp__ptrs own = app->workers;
+
+    app->workers = (struct capp__ptrs){0};
+    bool ok = true;
+    for (size_t i = 0; i < app->components.count; i++) {
+        const struct capp__component *component = capp__component_at(app, i);
+        struct capp_worker *worker = component->run == NULL ? NULL : new_hosted(app, component);
+
+        if (component->run == NULL)
+            continue;
+        if (worker == NULL || !capp__ptrs_push(&app->workers, worker)) {
+            etcd__free(worker);
+            ok = false;
+        }
+    }
+    for (size_t i = 0; i < own.count; i++) {
+        if (capp__ptrs_push(&app->workers, own.items[i]))
+            continue;
+        etcd__free(own.items[i]);
+        ok = false;
+    }
+    capp__ptrs_deinit(&own);
+    return ok ? CAPP_OK : capp__fail_memory(reterr);
 }

@@ -57,6 +57,8 @@ void capp__worker_defaults(capp_worker_opts *opts);
 /* Copies and checks a program's options; NULL stands for the defaults. `what` names them in the message. */
 capp_status capp__worker_import(capp_worker_opts *ret_opts, const capp_worker_opts *opts, const char *what,
                                 capp_error *reterr);
+/* Makes workers of the `run` functions of all components, in front of the others. */
+capp_status capp__host_services(capp_app *app, capp_error *reterr);
 /* The thread of a worker. */
 void *capp__worker_main(void *worker);
 

@@ -52,6 +52,16 @@ static capp_status deaf_worker(capp_worker *worker, void *user_data, capp_error 
     return CAPP_OK;
 }
 
+static capp_status slow_worker(capp_worker *worker, void *user_data, capp_error *reterr)
+{
+    (void)user_data;
+    (void)reterr;
+    capp_worker_wait(worker, INT64_MAX);
+    usleep(50 * 1000);
+    trace("slow end");
+    return CAPP_OK;
+}
+
 static capp_status stopping_worker(capp_worker *worker, void *user_data, capp_error *reterr)
 {
     (void)user_data;
@@ -149,10 +159,85 @@ static void deaf_workers(void)
     capp_add_worker(builder, "deaf-too", deaf_worker, NULL);
     capp_add_worker(builder, "stopper", stopping_worker, NULL);
     capp_error error = expect_timeout(builder, 500);
-    CHECK_HAS(error.message, "worker 'deaf', worker 'deaf-too' did not end within the shutdown limit of 500 ms");
+    CHECK_HAS(error.message,
+              "worker 'deaf', worker 'deaf-too' did not end within the shutdown limit of 500 ms");
     /* It may hold locks that the hooks would give away under its hands. */
     CHECK(!trace_has("stop good"));
     CHECK_HAS(child_log.text, "WARN app: good was not stopped any more");
+}
+
+/* It is given up after its own limit, and everybody else is stopped as if it were not there. */
+static void worker_beyond_its_own_limit(void)
+{
+    capp_builder *builder = quiet_builder(&child_log);
+
+    capp_configure(builder, capp_module_of("good", configure_good, "good"));
+    capp_add_worker_with(builder, "deaf", deaf_worker, NULL, CAPP_WORKER_OPTS(.stop_timeout_ms = 300));
+    capp_add_worker_with(builder, "other", slow_worker, NULL, CAPP_WORKER_OPTS(.stop_timeout_ms = 20000));
+    capp_add_worker(builder, "stopper", stopping_worker, NULL);
+    capp_error error = expect_timeout(builder, 300);
+    CHECK_HAS(error.message, "worker 'deaf' did not end within its limit of 300 ms");
+    CHECK(strstr(error.message, "other") == NULL);
+    CHECK(trace_has("slow end, stop good"));
+    CHECK_HAS(child_log.text, "ERROR app: stopped, but not all of it: a thread was left behind");
+}
+
+typedef struct deaf_service {
+    capp_app *app;
+} deaf_service;
+CAPP_TYPE_DEFINE(deaf_service);
+static const capp_inject deaf_rows[] = {CAPP_INJECT(deaf_service, app, capp_app)};
+
+static capp_status stay_in_run(void *self, capp_worker *worker, capp_error *reterr)
+{
+    (void)self;
+    return deaf_worker(worker, NULL, reterr);
+}
+
+static void hosted_service_beyond_the_whole_limit(void)
+{
+    static const capp_service deaf = CAPP_SERVICE(deaf_service, CAPP_INJECTS(deaf_rows), .name = "main",
+                                                  .run = stay_in_run);
+    capp_builder *builder = quiet_builder(&child_log);
+
+    capp_use_shutdown_timeout(builder, 300);
+    capp_add_service(builder, &deaf);
+    capp_add_worker(builder, "stopper", stopping_worker, NULL);
+    capp_error error = expect_timeout(builder, 300);
+    CHECK_HAS(error.message, "service deaf_service 'main' did not end within the shutdown limit of 300 ms");
+}
+
+static sem_t reloading;
+
+static capp_status stuck_reload(void *self, capp_error *reterr)
+{
+    (void)self;
+    (void)reterr;
+    sem_post(&reloading);
+    stay();
+    return CAPP_OK;
+}
+
+static capp_status reloading_worker(capp_worker *worker, void *user_data, capp_error *reterr)
+{
+    capp_reload(capp_worker_app(worker));
+    sem_wait(&reloading);
+    return stopping_worker(worker, user_data, reterr);
+}
+
+static void reload_beyond_the_whole_limit(void)
+{
+    capp_builder *builder = quiet_builder(&child_log);
+    capp_hook hook = {.size = sizeof(hook), .name = "certificates", .reload = stuck_reload};
+
+    sem_init(&reloading, 0, 0);
+    capp_use_shutdown_timeout(builder, 300);
+    capp_configure(builder, capp_module_of("good", configure_good, "good"));
+    capp_configure(builder, capp_module_of("stuck", configure_hook, &hook));
+    capp_add_worker(builder, "reloader", reloading_worker, NULL);
+    capp_error error = expect_timeout(builder, 300);
+    CHECK_HAS(error.message, "reload of certificates did not end within the shutdown limit of 300 ms");
+    CHECK(!trace_has("stop good"));
 }
 
 static void stop_beyond_the_whole_limit(void)
@@ -297,6 +382,9 @@ static void main_leaves_beside_the_stuck_thread(void)
         in_child(scenario);                   \
     }
 IN_CHILD(deaf_workers)
+IN_CHILD(worker_beyond_its_own_limit)
+IN_CHILD(hosted_service_beyond_the_whole_limit)
+IN_CHILD(reload_beyond_the_whole_limit)
 IN_CHILD(stop_beyond_the_whole_limit)
 IN_CHILD(stop_beyond_its_own_limit)
 IN_CHILD(start_beyond_its_own_limit)
@@ -309,6 +397,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_deaf_workers),
+        cmocka_unit_test(test_worker_beyond_its_own_limit),
+        cmocka_unit_test(test_hosted_service_beyond_the_whole_limit),
+        cmocka_unit_test(test_reload_beyond_the_whole_limit),
         cmocka_unit_test(test_stop_beyond_the_whole_limit),
         cmocka_unit_test(test_stop_beyond_its_own_limit),
         cmocka_unit_test(test_start_beyond_its_own_limit),
