@@ -26,8 +26,8 @@ typedef struct etcd_lease_opts {
     size_t size;        /**< sizeof this struct; set by ETCD_LEASE_OPTS. */
     int64_t timeout_ms; /**< 0: the client's default; ETCD_TIMEOUT_NONE: no limit. */
     /**
-     * etcd_lease_grant(): the id to use; 0: a random one, chosen here, so that a grant can be repeated
-     * safely.
+     * etcd_lease_grant(): the id to use; 0: one that nobody else has, chosen here, so that a grant can be
+     * repeated safely.
      */
     int64_t id;
     bool keys;       /**< etcd_lease_time_to_live(): list the attached keys too. */

@@ -143,6 +143,15 @@ struct opening {
     etcd_status status;
 };
 
+static void choose_first_lease_id(struct etcd_client *client)
+{
+    const struct etcd__env *env = &client->loop->reactor.env;
+    uint64_t id;
+
+    env->ops->random(env->self, &id, sizeof(id));
+    atomic_init(&client->next_lease_id, id);
+}
+
 /* Runs in the engine: the channel is its property from the first moment. */
 static void open_in_engine(void *arg)
 {
@@ -161,6 +170,7 @@ static void open_in_engine(void *arg)
         client->torn_down = true;
         return;
     }
+    choose_first_lease_id(client);
     etcd__leader_init(&client->leader, client);
     etcd__discovery_init(&client->discovery, client);
     etcd__watch_hub_init(&client->watches, client);

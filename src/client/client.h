@@ -62,6 +62,7 @@ struct etcd_client {
     atomic_uint outstanding;     /* calls under way */
     struct etcd__metrics metrics;
     atomic_size_t outstanding_bytes;
+    _Atomic(uint64_t) next_lease_id; /* counted from a random number on */
     struct etcd__client_state state;
 
     /* Engine. */

@@ -8,38 +8,33 @@
 #include "client/client.h"
 #include "client/results.h"
 #include "client/rpc.h"
-#include "wire/codec.h"
+#include "wire/bulk.h"
 #include "wire/messages.h"
 
 #include <inttypes.h>
 
-static etcd_status make_lease(const Etcd__Pb__LeaseKeepAliveResponse *answer, void **ret_result,
-                              etcd_error *reterr)
+static etcd_status make_lease(const struct etcd__wire_lease *answer, void **ret_result, etcd_error *reterr)
 {
     etcd_lease *lease;
 
     /* That is how servers say it here. */
-    if (answer->ttl <= 0)
+    if (answer->ttl_s <= 0)
         return etcd__fail(reterr, ETCD_E_LEASE_NOT_FOUND, "there is no lease %016" PRIx64 " (any more)",
                           (uint64_t)answer->id);
     lease = ETCD__NEW(etcd_lease);
     if (lease == NULL)
         return etcd__fail_memory(reterr);
-    *lease = (etcd_lease){.id = answer->id, .ttl_s = answer->ttl};
+    *lease = (etcd_lease){.id = answer->id, .ttl_s = answer->ttl_s};
     *ret_result = lease;
     return ETCD_OK;
 }
 
 static etcd_status decode(const uint8_t *data, size_t len, void **ret_result, etcd_error *reterr)
 {
-    struct etcd__arena arena = {0};
-    const Etcd__Pb__LeaseKeepAliveResponse *answer;
-    etcd_status st;
+    struct etcd__wire_lease answer;
+    etcd_status st = etcd__wire_read_lease(data, len, &answer);
 
-    answer = etcd__wire_unpack(&etcd__pb__lease_keep_alive_response__descriptor, &arena, data, len, &st);
-    st = answer == NULL ? etcd__fail_decode(reterr, st) : make_lease(answer, ret_result, reterr);
-    etcd__arena_deinit(&arena);
-    return st;
+    return st == ETCD_OK ? make_lease(&answer, ret_result, reterr) : etcd__fail_decode(reterr, st);
 }
 
 static const struct etcd__rpc_kind once_kind = {

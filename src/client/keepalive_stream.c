@@ -3,6 +3,7 @@
 
 #include "client/client.h"
 #include "client/errors.h"
+#include "wire/bulk.h"
 #include "wire/codec.h"
 #include "wire/messages.h"
 
@@ -453,32 +454,10 @@ static void on_sent(struct etcd__call *call)
     pump(stream);
 }
 
-struct answer {
-    int64_t id, ttl_s;
-    uint64_t raft_term; /* as the member that answered knows it; 0: it does not say */
-};
-
-static etcd_status read_answer(const uint8_t *data, size_t len, struct answer *ret_answer)
-{
-    struct etcd__arena arena = {0};
-    const Etcd__Pb__LeaseKeepAliveResponse *answer;
-    etcd_status st;
-
-    answer = etcd__wire_unpack(&etcd__pb__lease_keep_alive_response__descriptor, &arena, data, len, &st);
-    if (answer != NULL) {
-        ret_answer->id = answer->id;
-        ret_answer->ttl_s = answer->ttl;
-        ret_answer->raft_term = answer->header == NULL ? 0 : answer->header->raft_term;
-    }
-    etcd__arena_deinit(&arena);
-    return st;
-}
-
 static void on_unreadable(struct etcd__lease_stream *stream, etcd_status st)
 {
-    (void)etcd__fail(&stream->last, st, "lease keep-alive: client '%s': %s",
-                     etcd__client_label(client_of(stream)),
-                     st == ETCD_E_NO_MEMORY ? "out of memory" : "the answer is malformed");
+    (void)etcd__fail(&stream->last, st, "lease keep-alive: client '%s': the answer is malformed",
+                     etcd__client_label(client_of(stream)));
     pause_stream(stream);
 }
 
@@ -506,21 +485,21 @@ static void note_sign_of_life(struct etcd__lease_stream *stream)
  * renewal becomes overdue and is made elsewhere. Only while the newer term was seen lately: in a cluster that
  * was restored from a backup terms begin anew.
  */
-static bool is_of_the_past(const struct etcd__lease_stream *stream, const struct answer *answer)
+static bool is_of_the_past(const struct etcd__lease_stream *stream, const struct etcd__wire_lease *answer)
 {
     struct etcd__lessor *lessor = stream->lessor;
     int64_t now_ms = etcd__lessor_now(lessor);
 
-    if (answer->raft_term == 0)
-        return false;
-    if (answer->raft_term < lessor->raft_term && now_ms - lessor->raft_term_ms < TERM_MEMORY_MS) {
+    if (answer->header.raft_term == 0)
+        return false; /* the member that answered does not say */
+    if (answer->header.raft_term < lessor->raft_term && now_ms - lessor->raft_term_ms < TERM_MEMORY_MS) {
         etcd__log(&client_of(stream)->log, ETCD_LOG_DEBUG, "lease",
                   "client '%s': a renewal of raft term %" PRIu64 " is not believed: term %" PRIu64
                   " was seen",
-                  etcd__client_label(client_of(stream)), answer->raft_term, lessor->raft_term);
+                  etcd__client_label(client_of(stream)), answer->header.raft_term, lessor->raft_term);
         return true;
     }
-    lessor->raft_term = answer->raft_term;
+    lessor->raft_term = answer->header.raft_term;
     lessor->raft_term_ms = now_ms;
     return false;
 }
@@ -529,8 +508,8 @@ static void on_message(struct etcd__call *call, const uint8_t *data, size_t len)
 {
     struct etcd__lease_stream *stream = stream_of_call(call);
     struct etcd__lease *lease;
-    struct answer answer = {.id = 0};
-    etcd_status st = read_answer(data, len, &answer);
+    struct etcd__wire_lease answer;
+    etcd_status st = etcd__wire_read_lease(data, len, &answer);
 
     if (st != ETCD_OK) {
         on_unreadable(stream, st);

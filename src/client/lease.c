@@ -12,6 +12,7 @@
 #include "client/client.h"
 #include "client/results.h"
 #include "client/rpc.h"
+#include "wire/bulk.h"
 #include "wire/codec.h"
 #include "wire/convert.h"
 
@@ -44,21 +45,16 @@ static etcd_status make_lease(int64_t id, int64_t ttl_s, void **ret_result, etcd
 
 static etcd_status decode_grant(const uint8_t *data, size_t len, void **ret_result, etcd_error *reterr)
 {
-    struct etcd__arena arena = {0};
-    const Etcd__Pb__LeaseGrantResponse *answer;
-    etcd_status st;
+    struct etcd__wire_lease answer;
+    etcd_status st = etcd__wire_read_lease(data, len, &answer);
 
-    answer = etcd__wire_unpack(&etcd__pb__lease_grant_response__descriptor, &arena, data, len, &st);
-    if (answer == NULL)
-        st = etcd__fail_decode(reterr, st);
-    else if (answer->id == 0 || answer->ttl <= 0)
-        st = etcd__fail(reterr, ETCD_E_PROTOCOL,
-                        "the answer has no lease in it: id %" PRId64 ", TTL %" PRId64, answer->id,
-                        answer->ttl);
-    else
-        st = make_lease(answer->id, answer->ttl, ret_result, reterr);
-    etcd__arena_deinit(&arena);
-    return st;
+    if (st != ETCD_OK)
+        return etcd__fail_decode(reterr, st);
+    if (answer.id == 0 || answer.ttl_s <= 0)
+        return etcd__fail(reterr, ETCD_E_PROTOCOL,
+                          "the answer has no lease in it: id %" PRId64 ", TTL %" PRId64, answer.id,
+                          answer.ttl_s);
+    return make_lease(answer.id, answer.ttl_s, ret_result, reterr);
 }
 
 static etcd_status decode_grant_request(const uint8_t *data, size_t len, void **ret_result,
@@ -240,15 +236,16 @@ static etcd_status check_id(const char *what, int64_t lease_id, etcd_error *rete
 
 /* ---- grant ----------------------------------------------------------------------------------------- */
 
-/* Positive, as the ids that servers choose. */
-static int64_t random_id(const etcd_client *client)
+/*
+ * Positive, as the ids that servers choose. Counted from a random number on: with 63 bits nobody else comes
+ * to the same ones, and asking the kernel for chance each time would be a good part of what a grant costs.
+ */
+static int64_t choose_id(etcd_client *client)
 {
-    const struct etcd__env *env = &client->loop->reactor.env;
     uint64_t id;
 
     do {
-        env->ops->random(env->self, &id, sizeof(id));
-        id &= INT64_MAX;
+        id = atomic_fetch_add_explicit(&client->next_lease_id, 1, memory_order_relaxed) & INT64_MAX;
     } while (id == 0);
     return (int64_t)id;
 }
@@ -269,7 +266,7 @@ static etcd_status start_grant(etcd_client *client, int64_t ttl_s, const etcd_le
     if (st != ETCD_OK)
         return st;
     request.ttl = ttl_s;
-    request.id = own.id != 0 ? own.id : random_id(client);
+    request.id = own.id != 0 ? own.id : choose_id(client);
     return etcd__rpc_start(client, own.id != 0 ? &grant_given_kind : &grant_kind, &request.base, &how, ret_op,
                            reterr);
 }

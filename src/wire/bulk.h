@@ -3,9 +3,9 @@
  * Reads the two answers that carry many pairs, ranges and watch events, straight into
  * the public structs. With protobuf-c a pair costs a struct, two copies and the
  * bookkeeping for unknown fields; here the message is copied once and keys and values are
- * views of that copy.
+ * views of that copy. And those about leases, of which many come.
  *
- * Everything that comes out lives in the arena. ETCD_OK, ETCD_E_PROTOCOL (malformed) or
+ * Everything that comes out lives in the arena, if there is one. ETCD_OK, ETCD_E_PROTOCOL (malformed) or
  * ETCD_E_NO_MEMORY; on failure *ret is not valid.
  */
 #ifndef ETCD__WIRE_BULK_H
@@ -34,6 +34,11 @@ struct etcd__wire_watch {
     bool created, canceled, fragment;
 };
 
+struct etcd__wire_lease {
+    etcd_header header;
+    int64_t id, ttl_s;
+};
+
 /* A RangeResponse. */
 etcd_status etcd__wire_read_range(struct etcd__arena *arena, const uint8_t *data, size_t len,
                                   struct etcd__wire_range *ret);
@@ -49,5 +54,7 @@ etcd_status etcd__wire_read_range_part(struct etcd__arena *arena, const uint8_t 
 /* A WatchResponse. */
 etcd_status etcd__wire_read_watch(struct etcd__arena *arena, const uint8_t *data, size_t len,
                                   struct etcd__wire_watch *ret);
+/* A LeaseGrantResponse or a LeaseKeepAliveResponse. */
+etcd_status etcd__wire_read_lease(const uint8_t *data, size_t len, struct etcd__wire_lease *ret);
 
 #endif

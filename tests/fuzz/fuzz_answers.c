@@ -92,7 +92,9 @@ static void read_bulk(size_t which, const uint8_t *data, size_t size)
     struct etcd__arena arena = {0};
     struct etcd__wire_watch watch;
     struct etcd__wire_range range;
+    struct etcd__wire_lease lease;
 
+    (void)etcd__wire_read_lease(data, size, &lease);
     if (which == 0)
         (void)etcd__wire_read_watch(&arena, data, size, &watch);
     else if (which == 1)
