@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every answer that a server is known to give, over the wire: what it becomes for a write and for a read. */
+#include "support/every_call.h"
 #include "support/fake_client.h"
 
 #include <stdio.h>
@@ -340,6 +341,31 @@ static void test_byte_by_byte(void **state)
     assert_status(fake_put(world->client, 10000, &world->err), ETCD_E_DENIED, &world->err);
 }
 
+/* Each call with and without a record to fill: refused, without an answer, and on a client that is closed. */
+static void test_no_call_needs_a_record(void **state)
+{
+    static const struct fake_step denied = {
+        .what = STEP_STATUS, .code = PERMISSION_DENIED, .message = "etcdserver: permission denied"};
+    static const struct fake_step nonsense = {.what = STEP_MESSAGE, .message = "\xff", .size = 1};
+    struct world *world = *state;
+    const char *endpoint = fake_etcd_endpoint(world->fake);
+
+    for (size_t i = 0; i < every_call_count; i++) {
+        const struct every_call *call = &every_call[i];
+
+        fake_etcd_next(world->fake, call->method, &denied);
+        assert_status(call->run(world->client, endpoint, &world->err), ETCD_E_DENIED, &world->err);
+        fake_etcd_next(world->fake, call->method, &denied);
+        assert_status(call->run(world->client, endpoint, NULL), ETCD_E_DENIED, NULL);
+        fake_etcd_next(world->fake, call->method, &nonsense);
+        assert_status(call->run(world->client, endpoint, NULL),
+                      call->reads_answer ? ETCD_E_PROTOCOL : ETCD_OK, NULL);
+    }
+    assert_status(etcd_client_close(world->client, NULL), ETCD_OK, NULL);
+    for (size_t i = 0; i < every_call_count; i++)
+        assert_status(every_call[i].run(world->client, endpoint, NULL), ETCD_E_CLOSED, NULL);
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -351,6 +377,7 @@ int main(void)
         TEST(test_nonsense),
         TEST(test_messages_are_text),
         TEST(test_byte_by_byte),
+        TEST(test_no_call_needs_a_record),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -338,6 +338,80 @@ static void arguments_are_not_shown(void **state)
     }
 }
 
+/* ---- the same where nothing is wrong ---- */
+
+#define LAZY CAPP_ETCD_CLIENT(.start = CAPP_ETCD_LAZY)
+
+static const char *const keepers[] = {"in-code", "in-file", "in-env", "in-args"};
+
+static void add_keepers(capp_etcd_builder *b, void *user)
+{
+    (void)user;
+    capp_etcd_add_client_with(
+        b, "in-code", ETCD_CLIENT_OPTS(.username = "ann", .password = ETCD_SECRET_TEXT(CANARY)), LAZY);
+    for (size_t i = 1; i < sizeof(keepers) / sizeof(keepers[0]); i++)
+        capp_etcd_add_client_with(b, keepers[i], NULL, LAZY);
+}
+
+static void assert_no_canary(const char *what, const char *text)
+{
+    if (strstr(text, CANARY) != NULL)
+        fail_msg("%s shows the password:\n%s", what, text);
+}
+
+/* What an application can be made to say of itself, and what a call says that cannot log in. */
+static void look_at_all_texts(capp_app *app)
+{
+    static char text[65536];
+    capp_error error;
+    etcd_error err;
+
+    assert_true(capp_config_dump(app, text, sizeof(text)) < sizeof(text));
+    assert_has(text, "in-args");
+    assert_has(text, "***");
+    assert_no_canary("the dump", text);
+    assert_true(capp_config_help(app, text, sizeof(text)) < sizeof(text));
+    assert_no_canary("the help", text);
+    for (size_t i = 0; i < sizeof(keepers) / sizeof(keepers[0]); i++) {
+        etcd_client *client = capp_get_named(app, etcd_client, keepers[i], &error);
+
+        etcd_client_describe(client, text, sizeof(text));
+        assert_has(text, "password: set\n");
+        assert_no_canary(keepers[i], text);
+        assert_int_not_equal(fake_put(client, 1, &err), ETCD_OK);
+        assert_no_canary(keepers[i], err.message);
+    }
+}
+
+static void no_text_shows_a_password(void **state)
+{
+    static char *const argv[] = {"program", "--etcd.clients.in-args.username=ann",
+                                 "--etcd.clients.in-args.password=" CANARY};
+    static const char file[] = "etcd: {clients: {in-file: {username: ann, password: " CANARY "}}}\n";
+    static struct log_text log;
+    char path[] = "/tmp/capp-weaknesses-XXXXXX";
+    int fd = mkstemp(path);
+    capp_builder *builder = quiet_builder(&log);
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, file, sizeof(file) - 1), sizeof(file) - 1);
+    close(fd);
+    setenv("CAPP_ETCD__CLIENTS__IN_ENV__USERNAME", "ann", 1);
+    setenv("CAPP_ETCD__CLIENTS__IN_ENV__PASSWORD", CANARY, 1);
+    capp_use_log_level(builder, CAPP_LOG_TRACE);
+    capp_use_config_file(builder, path, 0);
+    capp_use_config_args(builder, 3, argv);
+    capp_configure(builder, capp_etcd(add_keepers, NULL));
+    capp_app *app = build(builder);
+    look_at_all_texts(app);
+    capp_free(app);
+    assert_no_canary("the log", log.text);
+    unsetenv("CAPP_ETCD__CLIENTS__IN_ENV__USERNAME");
+    unsetenv("CAPP_ETCD__CLIENTS__IN_ENV__PASSWORD");
+    unlink(path);
+}
+
 /* A file, as an operator writes it: nothing in it is turned into a number, and a duration is one. */
 static void texts_of_a_file_reach_the_server_as_they_are(void **state)
 {
@@ -381,6 +455,7 @@ int main(void)
         cmocka_unit_test(mistakes_come_in_order_in_every_run),
         cmocka_unit_test(a_client_is_closed_after_everybody_who_uses_it),
         cmocka_unit_test(arguments_are_not_shown),
+        cmocka_unit_test(no_text_shows_a_password),
         cmocka_unit_test(texts_of_a_file_reach_the_server_as_they_are),
     };
 
