@@ -14,6 +14,7 @@ struct api {
     capp_logger *log;
     stock *stock;
     const instance_settings *instance;
+    capp_monitor *rules;
     http_listener listener;
 };
 
@@ -76,8 +77,8 @@ static void answer_change(http_answer *answer, const stock_change *change, const
 
 /* ---- requests ----------------------------------------------------------------------------------------- */
 
-static void change_item(api *self, const http_request *request, const char *item, int sign,
-                        http_answer *answer)
+static void change_item(api *self, const stock_settings *rules, const http_request *request, const char *item,
+                        int sign, http_answer *answer)
 {
     char count[QUANTITY_SIZE];
     stock_answer result;
@@ -92,19 +93,19 @@ static void change_item(api *self, const http_request *request, const char *item
     } else {
         stock_change change = {.item = item, .delta = sign * number, .request = request->key};
 
-        if (stock_apply(self->stock, &change, &result, &error) == CAPP_OK)
+        if (stock_apply(self->stock, rules, &change, &result, &error) == CAPP_OK)
             answer_change(answer, &change, &result);
         else
             answer_error(self, answer, &error);
     }
 }
 
-static void show_item(api *self, const char *item, http_answer *answer)
+static void show_item(api *self, const stock_settings *rules, const char *item, http_answer *answer)
 {
     capp_error error;
     int64_t quantity;
 
-    if (stock_read(self->stock, item, &quantity, &error) == CAPP_OK)
+    if (stock_read(self->stock, rules, item, &quantity, &error) == CAPP_OK)
         fprintf(answer->content, "{\"item\":\"%s\",\"quantity\":%" PRId64 "}\n", item, quantity);
     else
         answer_error(self, answer, &error);
@@ -127,12 +128,12 @@ static bool list_one(const char *item, int64_t quantity, int64_t mod_revision, v
     return true;
 }
 
-static void list_items(api *self, http_answer *answer)
+static void list_items(api *self, const stock_settings *rules, http_answer *answer)
 {
     struct listing listing = {.content = answer->content, .separator = "{"};
     capp_error error;
 
-    if (stock_each(self->stock, list_one, &listing, &error) != CAPP_OK) {
+    if (stock_each(self->stock, rules, list_one, &listing, &error) != CAPP_OK) {
         rewind(answer->content); /* what was listed is no answer */
         answer_error(self, answer, &error);
     } else {
@@ -141,7 +142,8 @@ static void list_items(api *self, http_answer *answer)
 }
 
 /* "/items/<item>" and "/items/<item>/<verb>". */
-static void handle_item(api *self, const http_request *request, const char *rest, http_answer *answer)
+static void handle_item(api *self, const stock_settings *rules, const http_request *request, const char *rest,
+                        http_answer *answer)
 {
     size_t len = strcspn(rest, "/");
     const char *verb = rest[len] == '/' ? rest + len + 1 : "";
@@ -151,30 +153,46 @@ static void handle_item(api *self, const http_request *request, const char *rest
     if (!name_is_valid(item))
         http_refuse(answer, 400, "an item has a name of 1 to 64 of A-Z a-z 0-9 _ -");
     else if (strcmp(request->method, "GET") == 0 && *verb == '\0')
-        show_item(self, item, answer);
+        show_item(self, rules, item, answer);
     else if (strcmp(request->method, "POST") == 0 && strcmp(verb, "add") == 0)
-        change_item(self, request, item, 1, answer);
+        change_item(self, rules, request, item, 1, answer);
     else if (strcmp(request->method, "POST") == 0 && strcmp(verb, "take") == 0)
-        change_item(self, request, item, -1, answer);
+        change_item(self, rules, request, item, -1, answer);
     else
         http_refuse(answer, 405, "GET an item, or POST to its add or take");
 }
 
-static void handle(void *object, const http_request *request, http_answer *answer)
+static void route(api *self, const stock_settings *rules, const http_request *request, http_answer *answer)
 {
-    api *self = object;
-
     if (strncmp(request->path, "/items/", 7) == 0)
-        handle_item(self, request, request->path + 7, answer);
+        handle_item(self, rules, request, request->path + 7, answer);
     else if (strcmp(request->path, "/items") != 0)
         http_refuse(answer, 404, "there is /items");
     else if (strcmp(request->method, "GET") != 0)
         http_refuse(answer, 405, "GET the items");
     else
-        list_items(self, answer);
+        list_items(self, rules, answer);
+}
+
+/* The whole of a request goes by the settings of its beginning, whatever is reloaded meanwhile. */
+static void handle(void *object, const http_request *request, http_answer *answer)
+{
+    api *self = object;
+    const stock_settings *rules = capp_current(self->rules, stock_settings);
+
+    route(self, rules, request, answer);
+    capp_monitor_release(self->rules, rules);
 }
 
 /* ---- the service -------------------------------------------------------------------------------------- */
+
+static capp_status api_init(void *object, capp_error *reterr)
+{
+    api *self = object;
+
+    self->rules = capp_app_monitor(self->app, &stock_settings_type, reterr);
+    return self->rules == NULL ? CAPP_E_NOT_FOUND : CAPP_OK;
+}
 
 static capp_status api_start(void *object, capp_error *reterr)
 {
@@ -214,5 +232,5 @@ static const capp_inject api_deps[] = {
     CAPP_INJECT(api, stock, stock),
     CAPP_INJECT(api, instance, instance_settings),
 };
-const capp_service api_service = CAPP_SERVICE(api, CAPP_INJECTS(api_deps), .start = api_start,
-                                              .stop = api_stop);
+const capp_service api_service = CAPP_SERVICE(api, CAPP_INJECTS(api_deps), .init = api_init,
+                                              .start = api_start, .stop = api_stop);

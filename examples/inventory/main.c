@@ -25,13 +25,17 @@ static void clients(capp_etcd_builder *b, void *user_data)
 
 static void add_workers(capp_builder *app)
 {
+    /* What fails because servers are away succeeds when they are back. */
+    const capp_worker_opts *again = CAPP_WORKER_OPTS(.policy = CAPP_WORKER_RESTART, .backoff_min_ms = 500,
+                                                     .backoff_max_ms = 5000);
+
     capp_add_worker(app, "api-1", api_run, NULL);
     capp_add_worker(app, "api-2", api_run, NULL);
     capp_add_worker(app, "api-3", api_run, NULL);
     capp_add_worker(app, "api-4", api_run, NULL);
     capp_add_worker(app, "status", status_run, NULL);
-    capp_add_worker(app, "presence", presence_run, NULL);
-    capp_add_worker(app, "restock", restock_run, NULL);
+    capp_add_worker_with(app, "presence", presence_run, NULL, again);
+    capp_add_worker_with(app, "restock", restock_run, NULL, again);
 }
 
 int main(int argc, char **argv)

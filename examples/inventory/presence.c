@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-enum { LOOK_MS = 250, BACKOFF_MS = 1000, VALUE_SIZE = 512 };
+enum { LOOK_MS = 250, VALUE_SIZE = 512 };
 
 struct presence {
     etcd_client *etcd;
@@ -79,25 +79,20 @@ static void follow(presence *self, capp_worker *worker, etcd_registration *regis
     }
 }
 
+/* A failure ends it: the host starts it again, after a while. */
 capp_status presence_run(capp_worker *worker, void *user_data, capp_error *reterr)
 {
     presence *self = capp_get(capp_worker_app(worker), presence, reterr);
     etcd_registration *registration = NULL;
-    capp_error error;
     etcd_error err;
-    bool ready;
 
     (void)user_data;
     if (self == NULL)
         return CAPP_E_NOT_FOUND;
-    do {
-        ready = readiness_now(self->readiness);
-        if (register_instance(self, ready, &registration, &error) == CAPP_OK)
-            break;
-        capp_log(self->log, CAPP_LOG_WARN, "presence", "%s", error.message);
-    } while (capp_worker_wait(worker, BACKOFF_MS));
-    if (registration == NULL)
-        return CAPP_OK;
+    bool ready = readiness_now(self->readiness);
+    capp_status status = register_instance(self, ready, &registration, reterr);
+    if (status != CAPP_OK)
+        return status;
     follow(self, worker, registration, ready);
     if (etcd_registration_close(registration, 0, &err) != ETCD_OK)
         capp_log(self->log, CAPP_LOG_WARN, "presence", "%s", err.message);

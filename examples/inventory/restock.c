@@ -6,22 +6,44 @@
 
 #include <inttypes.h>
 
-enum { QUEUE_MS = 30000, BACKOFF_MS = 1000 };
+enum { QUEUE_MS = 30000, DISABLED_MS = 1000 };
 
 struct restock {
     etcd_client *etcd;
     capp_logger *log;
     stock *stock;
-    const restock_settings *settings;
+    capp_app *app;
+    capp_monitor *settings, *rules;
 };
 
 CAPP_TYPE_DEFINE(restock);
+
+/* Plain numbers can be copied; what points to something must be held. */
+static restock_settings settings_now(const restock *self)
+{
+    const restock_settings *held = capp_current(self->settings, restock_settings);
+    restock_settings settings = *held;
+
+    capp_monitor_release(self->settings, held);
+    return settings;
+}
+
+static stock_settings rules_now(const restock *self)
+{
+    const stock_settings *held = capp_current(self->rules, stock_settings);
+    stock_settings rules = *held;
+
+    capp_monitor_release(self->rules, held);
+    return rules;
+}
 
 /* ---- one look through the stock ----------------------------------------------------------------------- */
 
 struct pass {
     restock *self;
     const etcd_lock *lock;
+    restock_settings settings;
+    stock_settings rules;
     stock_fenced outcome;
     capp_status status;
     capp_error error;
@@ -31,12 +53,12 @@ static bool restock_one(const char *item, int64_t quantity, int64_t mod_revision
 {
     struct pass *pass = user_data;
     restock *self = pass->self;
-    int64_t target = self->settings->target;
+    int64_t target = pass->settings.target;
 
-    if (quantity >= self->settings->minimum)
+    if (quantity >= pass->settings.minimum)
         return true;
-    pass->status = stock_set_fenced(self->stock, pass->lock, item, target, mod_revision, &pass->outcome,
-                                    &pass->error);
+    pass->status = stock_set_fenced(self->stock, &pass->rules, pass->lock, item, target, mod_revision,
+                                    &pass->outcome, &pass->error);
     if (pass->status != CAPP_OK)
         return false;
     if (pass->outcome == STOCK_FENCED_DONE)
@@ -48,8 +70,12 @@ static bool restock_one(const char *item, int64_t quantity, int64_t mod_revision
 static capp_status one_pass(restock *self, const etcd_lock *lock, stock_fenced *ret_outcome,
                             capp_error *reterr)
 {
-    struct pass pass = {.self = self, .lock = lock, .outcome = STOCK_FENCED_DONE};
-    capp_status status = stock_each(self->stock, restock_one, &pass, reterr);
+    struct pass pass = {.self = self,
+                        .lock = lock,
+                        .settings = settings_now(self),
+                        .rules = rules_now(self),
+                        .outcome = STOCK_FENCED_DONE};
+    capp_status status = stock_each(self->stock, &pass.rules, restock_one, &pass, reterr);
 
     *ret_outcome = pass.outcome;
     if (status == CAPP_OK && pass.status != CAPP_OK) {
@@ -68,8 +94,9 @@ static capp_status one_pass(restock *self, const etcd_lock *lock, stock_fenced *
 static void lead(restock *self, capp_worker *worker, const etcd_lock *lock)
 {
     stock_fenced outcome = STOCK_FENCED_DONE;
+    stock_settings rules = rules_now(self);
     capp_error error;
-    capp_status status = stock_claim(self->stock, lock, &outcome, &error);
+    capp_status status = stock_claim(self->stock, &rules, lock, &outcome, &error);
 
     while (outcome != STOCK_FENCED_OUT && etcd_lock_held(lock)) {
         if (status == CAPP_OK)
@@ -77,20 +104,21 @@ static void lead(restock *self, capp_worker *worker, const etcd_lock *lock)
         if (status != CAPP_OK)
             capp_log(self->log, CAPP_LOG_WARN, "restock", "%s", error.message);
         status = CAPP_OK;
-        if (!self->settings->enabled || !capp_worker_wait(worker, self->settings->interval_ms))
+        restock_settings settings = settings_now(self);
+        if (!settings.enabled || !capp_worker_wait(worker, settings.interval_ms))
             return;
     }
     capp_log(self->log, CAPP_LOG_WARN, "restock", "the lock was lost");
 }
 
-static capp_status take_turn(restock *self, capp_worker *worker, capp_error *reterr)
+static capp_status take_turn(restock *self, capp_worker *worker, int64_t lock_ttl_ms, capp_error *reterr)
 {
     etcd_lock *lock = NULL;
     etcd_error err;
 
     if (etcd_lock_acquire(self->etcd, stock_lock_name(self->stock),
-                          ETCD_LOCK_OPTS(.ttl_s = self->settings->lock_ttl_ms / 1000, .timeout_ms = QUEUE_MS),
-                          &lock, &err) != ETCD_OK)
+                          ETCD_LOCK_OPTS(.ttl_s = lock_ttl_ms / 1000, .timeout_ms = QUEUE_MS), &lock,
+                          &err) != ETCD_OK)
         return capp_error_from_etcd(&err, reterr);
     capp_log(self->log, CAPP_LOG_INFO, "restock", "this instance restocks, fencing number %" PRId64,
              etcd_lock_fence(lock));
@@ -100,30 +128,39 @@ static capp_status take_turn(restock *self, capp_worker *worker, capp_error *ret
     return CAPP_OK;
 }
 
+/* A failure ends it: the host starts it again, after a while. */
 capp_status restock_run(capp_worker *worker, void *user_data, capp_error *reterr)
 {
     restock *self = capp_get(capp_worker_app(worker), restock, reterr);
+    capp_status status = self == NULL ? CAPP_E_NOT_FOUND : CAPP_OK;
 
     (void)user_data;
-    if (self == NULL)
-        return CAPP_E_NOT_FOUND;
-    while (!capp_worker_stopping(worker)) {
-        capp_error error;
-        capp_status status = self->settings->enabled ? take_turn(self, worker, &error) : CAPP_OK;
+    while (status == CAPP_OK && !capp_worker_stopping(worker)) {
+        restock_settings settings = settings_now(self);
 
+        if (!settings.enabled)
+            capp_worker_wait(worker, DISABLED_MS);
+        else
+            status = take_turn(self, worker, settings.lock_ttl_ms, reterr);
         if (status == CAPP_E_TIMEOUT)
-            continue; /* another instance has the lock: queue again */
-        if (status != CAPP_OK && status != CAPP_E_CANCELLED)
-            capp_log(self->log, CAPP_LOG_WARN, "restock", "%s", error.message);
-        capp_worker_wait(worker, BACKOFF_MS);
+            status = CAPP_OK; /* another instance has the lock: queue again */
     }
-    return CAPP_OK;
+    return status;
+}
+
+static capp_status restock_init(void *object, capp_error *reterr)
+{
+    restock *self = object;
+
+    self->settings = capp_app_monitor(self->app, &restock_settings_type, reterr);
+    self->rules = capp_app_monitor(self->app, &stock_settings_type, reterr);
+    return self->settings == NULL || self->rules == NULL ? CAPP_E_NOT_FOUND : CAPP_OK;
 }
 
 static const capp_inject restock_deps[] = {
     CAPP_INJECT(restock, etcd, etcd_client),
     CAPP_INJECT(restock, log, capp_logger),
     CAPP_INJECT(restock, stock, stock),
-    CAPP_INJECT(restock, settings, restock_settings),
+    CAPP_INJECT(restock, app, capp_app),
 };
-const capp_service restock_service = CAPP_SERVICE(restock, CAPP_INJECTS(restock_deps));
+const capp_service restock_service = CAPP_SERVICE(restock, CAPP_INJECTS(restock_deps), .init = restock_init);

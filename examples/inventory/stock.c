@@ -12,7 +12,6 @@
 struct stock {
     etcd_client *etcd;
     const instance_settings *instance;
-    const stock_settings *settings;
     char lock_name[KEY_SIZE];
     pthread_mutex_t mutex; /* guards the rest */
     int64_t lease_id;      /* what new requests are remembered under; 0: none yet */
@@ -50,9 +49,10 @@ static capp_status quantity_of(const etcd_kv *kv, int64_t *ret_quantity, capp_er
  * Requests are remembered under a lease that nobody renews, so that they go by themselves. Those of one
  * period share one, which lives for two periods.
  */
-static capp_status request_lease(stock *self, int64_t timeout_ms, int64_t *ret_id, capp_error *reterr)
+static capp_status request_lease(stock *self, const stock_settings *rules, int64_t timeout_ms,
+                                 int64_t *ret_id, capp_error *reterr)
 {
-    int64_t memory_ms = self->settings->request_memory_ms;
+    int64_t memory_ms = rules->request_memory_ms;
     capp_status status = CAPP_OK;
     etcd_lease lease;
     etcd_error err;
@@ -90,7 +90,14 @@ struct change_keys {
     char request[KEY_SIZE];
 };
 
-static capp_status read_before(const etcd_txn_result *result, struct before *before, capp_error *reterr)
+/* Adds the reading of all that a change depends on. */
+static void add_look(etcd_txn *txn, etcd_txn_branch branch, const struct change_keys *keys)
+{
+    etcd_txn_get(txn, branch, etcd_cstr(keys->item), NULL);
+    etcd_txn_get(txn, branch, etcd_cstr(keys->request), NULL);
+}
+
+static capp_status looked(const etcd_txn_result *result, struct before *before, capp_error *reterr)
 {
     const etcd_kv *item = etcd_get_result_kv(etcd_txn_result_get(result, 0), 0);
     const etcd_kv *request = etcd_get_result_kv(etcd_txn_result_get(result, 1), 0);
@@ -101,7 +108,6 @@ static capp_status read_before(const etcd_txn_result *result, struct before *bef
     return item == NULL ? CAPP_OK : quantity_of(item, &before->quantity, reterr);
 }
 
-/* The item and the request, as of one revision. */
 static capp_status look(stock *self, const struct change_keys *keys, int64_t timeout_ms,
                         struct before *before, capp_error *reterr)
 {
@@ -110,58 +116,69 @@ static capp_status look(stock *self, const struct change_keys *keys, int64_t tim
     capp_status status;
     etcd_error err;
 
-    etcd_txn_get(txn, ETCD_TXN_THEN, etcd_cstr(keys->item), NULL);
-    etcd_txn_get(txn, ETCD_TXN_THEN, etcd_cstr(keys->request), NULL);
+    add_look(txn, ETCD_TXN_THEN, keys);
     if (etcd_txn_commit(self->etcd, txn, ETCD_TXN_OPTS(.timeout_ms = timeout_ms), &result, &err) != ETCD_OK)
         status = capp_error_from_etcd(&err, reterr);
     else
-        status = read_before(result, before, reterr);
+        status = looked(result, before, reterr);
     etcd_txn_result_free(result);
     etcd_txn_free(txn);
     return status;
 }
 
-/*
- * False, with CAPP_OK: something has changed since it was looked at; look again. The conditions make a
- * repetition harmless, so the client may repeat the transaction where an answer was lost. If it was the first
- * attempt that did it, the next look finds the record.
- */
-static capp_status write_change(stock *self, const stock_change *change, const struct change_keys *keys,
-                                const struct before *before, int64_t timeout_ms, bool *ret_written,
-                                capp_error *reterr)
+static etcd_txn *change_txn(const stock_change *change, const struct change_keys *keys,
+                            const struct before *before, int64_t lease_id)
 {
     char quantity[QUANTITY_SIZE], record[RECORD_SIZE];
-    etcd_txn_result *result = NULL;
-    int64_t lease_id;
-    etcd_error err;
+    etcd_txn *txn = etcd_txn_new();
 
-    *ret_written = false;
-    capp_status status = request_lease(self, timeout_ms, &lease_id, reterr);
-    if (status != CAPP_OK)
-        return status;
     format_quantity(quantity, before->quantity + change->delta);
     format_record(record, change, before->quantity + change->delta);
-    etcd_txn *txn = etcd_txn_new();
     etcd_txn_if(txn, etcd_cstr(keys->item), ETCD_CMP_MOD_REVISION, ETCD_CMP_EQUAL, before->mod_revision);
     etcd_txn_if_missing(txn, etcd_cstr(keys->request));
     etcd_txn_put(txn, ETCD_TXN_THEN, etcd_cstr(keys->item), etcd_cstr(quantity), NULL);
     etcd_txn_put(txn, ETCD_TXN_THEN, etcd_cstr(keys->request), etcd_cstr(record),
                  ETCD_PUT_OPTS(.lease_id = lease_id));
-    etcd_status st = etcd_txn_commit(
-        self->etcd, txn, ETCD_TXN_OPTS(.timeout_ms = timeout_ms, .idempotent = true), &result, &err);
-    if (st == ETCD_E_LEASE_NOT_FOUND)
-        forget_lease(self, lease_id);
-    else if (st != ETCD_OK)
+    add_look(txn, ETCD_TXN_ELSE, keys);
+    return txn;
+}
+
+/*
+ * `*ret_written` false, with CAPP_OK: something has changed since `before`, which is new then.
+ *
+ * The conditions make a second attempt harmless, so the client may make one where an answer was lost
+ * (`idempotent`). If it was the first that did it, the second is refused - and reads the record of the first,
+ * in the same transaction: a look of its own could fail, and nobody would know any more.
+ */
+static capp_status write_change(stock *self, const stock_change *change, const struct change_keys *keys,
+                                int64_t lease_id, int64_t timeout_ms, struct before *before,
+                                bool *ret_written, capp_error *reterr)
+{
+    etcd_txn *txn = change_txn(change, keys, before, lease_id);
+    etcd_txn_result *result = NULL;
+    capp_status status = CAPP_OK;
+    etcd_error err;
+
+    *ret_written = false;
+    if (etcd_txn_commit(self->etcd, txn, ETCD_TXN_OPTS(.timeout_ms = timeout_ms, .idempotent = true), &result,
+                        &err) != ETCD_OK) {
+        if (err.status == ETCD_E_LEASE_NOT_FOUND) {
+            forget_lease(self, lease_id);
+            err.flags |= ETCD_ERROR_MAYBE_APPLIED; /* that is the newest attempt's answer only */
+        }
         status = capp_error_from_etcd(&err, reterr);
-    else
-        *ret_written = etcd_txn_result_succeeded(result);
+    } else if (etcd_txn_result_succeeded(result)) {
+        *ret_written = true;
+    } else {
+        status = looked(result, before, reterr);
+    }
     etcd_txn_result_free(result);
     etcd_txn_free(txn);
     return status;
 }
 
 /* What can be answered without a write; false: a write is needed. */
-static bool answer_from(const stock *self, const stock_change *change, const struct before *before,
+static bool answer_from(const stock_settings *rules, const stock_change *change, const struct before *before,
                         stock_answer *answer)
 {
     int64_t after = before->quantity + change->delta;
@@ -172,44 +189,42 @@ static bool answer_from(const stock *self, const stock_change *change, const str
                                                                                   : STOCK_OTHER_REQUEST;
     else if (after < 0)
         answer->outcome = STOCK_TOO_FEW;
-    else if (change->delta > 0 && after > self->settings->max_quantity)
+    else if (change->delta > 0 && after > rules->max_quantity)
         answer->outcome = STOCK_TOO_MANY;
     else
         return false;
     return true;
 }
 
-capp_status stock_apply(stock *self, const stock_change *change, stock_answer *ret_answer, capp_error *reterr)
+capp_status stock_apply(stock *self, const stock_settings *rules, const stock_change *change,
+                        stock_answer *ret_answer, capp_error *reterr)
 {
-    int64_t left_ms = self->settings->request_timeout_ms;
-    int64_t deadline_ms = now_ms() + left_ms;
-    struct change_keys keys;
+    int64_t deadline_ms = now_ms() + rules->request_timeout_ms;
     struct before before = {0};
+    struct change_keys keys;
     bool written = false;
 
     item_key(self->instance->prefix, change->item, keys.item);
     request_key(self->instance->prefix, change->request, keys.request);
-    for (; left_ms > 0; left_ms = deadline_ms - now_ms()) {
-        capp_status status = look(self, &keys, left_ms, &before, reterr);
-        if (status != CAPP_OK || answer_from(self, change, &before, ret_answer))
-            return status;
-        left_ms = deadline_ms - now_ms();
+    capp_status status = look(self, &keys, rules->request_timeout_ms, &before, reterr);
+    while (status == CAPP_OK && !written && !answer_from(rules, change, &before, ret_answer)) {
+        int64_t left_ms = deadline_ms - now_ms(), lease_id;
+
         if (left_ms <= 0)
-            break;
-        status = write_change(self, change, &keys, &before, left_ms, &written, reterr);
-        if (status != CAPP_OK)
-            return status;
-        if (written) {
-            *ret_answer = (stock_answer){STOCK_DONE, before.quantity + change->delta};
-            return CAPP_OK;
-        }
+            return capp_fail(reterr, CAPP_E_TIMEOUT, "'%s' is changed by others all the time", change->item);
+        status = request_lease(self, rules, left_ms, &lease_id, reterr);
+        if (status == CAPP_OK)
+            status = write_change(self, change, &keys, lease_id, left_ms, &before, &written, reterr);
     }
-    return capp_fail(reterr, CAPP_E_TIMEOUT, "'%s' is changed by others all the time", change->item);
+    if (status == CAPP_OK && written)
+        *ret_answer = (stock_answer){STOCK_DONE, before.quantity + change->delta};
+    return status;
 }
 
 /* ---- reading ------------------------------------------------------------------------------------------ */
 
-capp_status stock_read(stock *self, const char *item, int64_t *ret_quantity, capp_error *reterr)
+capp_status stock_read(stock *self, const stock_settings *rules, const char *item, int64_t *ret_quantity,
+                       capp_error *reterr)
 {
     etcd_get_result *result = NULL;
     char key[KEY_SIZE];
@@ -217,8 +232,8 @@ capp_status stock_read(stock *self, const char *item, int64_t *ret_quantity, cap
     etcd_error err;
 
     item_key(self->instance->prefix, item, key);
-    if (etcd_get(self->etcd, etcd_cstr(key), ETCD_GET_OPTS(.timeout_ms = self->settings->request_timeout_ms),
-                 &result, &err) != ETCD_OK)
+    if (etcd_get(self->etcd, etcd_cstr(key), ETCD_GET_OPTS(.timeout_ms = rules->request_timeout_ms), &result,
+                 &err) != ETCD_OK)
         return capp_error_from_etcd(&err, reterr);
     const etcd_kv *kv = etcd_get_result_kv(result, 0);
     if (kv == NULL)
@@ -246,7 +261,8 @@ static bool each_of(const etcd_get_result *page, size_t skip, stock_each_fn *fn,
     return true;
 }
 
-capp_status stock_each(stock *self, stock_each_fn *fn, void *user_data, capp_error *reterr)
+capp_status stock_each(stock *self, const stock_settings *rules, stock_each_fn *fn, void *user_data,
+                       capp_error *reterr)
 {
     capp_status status = CAPP_OK;
     etcd_range *range = NULL;
@@ -256,8 +272,8 @@ capp_status stock_each(stock *self, stock_each_fn *fn, void *user_data, capp_err
 
     item_key(self->instance->prefix, "", prefix);
     if (etcd_range_open(self->etcd, etcd_cstr(prefix),
-                        ETCD_RANGE_OPTS(.prefix = true, .timeout_ms = self->settings->request_timeout_ms),
-                        &range, &err) != ETCD_OK)
+                        ETCD_RANGE_OPTS(.prefix = true, .timeout_ms = rules->request_timeout_ms), &range,
+                        &err) != ETCD_OK)
         return capp_error_from_etcd(&err, reterr);
     while (go_on && status == CAPP_OK) {
         etcd_get_result *page = NULL;
@@ -290,15 +306,15 @@ static etcd_txn *fenced_txn(const etcd_lock *lock)
 }
 
 /* Ends the transaction too. */
-static capp_status commit_fenced(stock *self, etcd_txn *txn, const etcd_lock *lock, stock_fenced *ret_outcome,
-                                 capp_error *reterr)
+static capp_status commit_fenced(stock *self, const stock_settings *rules, etcd_txn *txn,
+                                 const etcd_lock *lock, stock_fenced *ret_outcome, capp_error *reterr)
 {
     etcd_txn_result *result = NULL;
     capp_status status = CAPP_OK;
     etcd_error err;
 
-    if (etcd_txn_commit(self->etcd, txn, ETCD_TXN_OPTS(.timeout_ms = self->settings->request_timeout_ms),
-                        &result, &err) != ETCD_OK) {
+    if (etcd_txn_commit(self->etcd, txn, ETCD_TXN_OPTS(.timeout_ms = rules->request_timeout_ms), &result,
+                        &err) != ETCD_OK) {
         status = capp_error_from_etcd(&err, reterr);
     } else if (etcd_txn_result_succeeded(result)) {
         *ret_outcome = STOCK_FENCED_DONE;
@@ -313,8 +329,9 @@ static capp_status commit_fenced(stock *self, etcd_txn *txn, const etcd_lock *lo
     return status;
 }
 
-capp_status stock_set_fenced(stock *self, const etcd_lock *lock, const char *item, int64_t quantity,
-                             int64_t mod_revision, stock_fenced *ret_outcome, capp_error *reterr)
+capp_status stock_set_fenced(stock *self, const stock_settings *rules, const etcd_lock *lock,
+                             const char *item, int64_t quantity, int64_t mod_revision,
+                             stock_fenced *ret_outcome, capp_error *reterr)
 {
     char key[KEY_SIZE], value[QUANTITY_SIZE];
     etcd_txn *txn = fenced_txn(lock);
@@ -323,10 +340,11 @@ capp_status stock_set_fenced(stock *self, const etcd_lock *lock, const char *ite
     format_quantity(value, quantity);
     etcd_txn_if(txn, etcd_cstr(key), ETCD_CMP_MOD_REVISION, ETCD_CMP_EQUAL, mod_revision);
     etcd_txn_put(txn, ETCD_TXN_THEN, etcd_cstr(key), etcd_cstr(value), NULL);
-    return commit_fenced(self, txn, lock, ret_outcome, reterr);
+    return commit_fenced(self, rules, txn, lock, ret_outcome, reterr);
 }
 
-capp_status stock_claim(stock *self, const etcd_lock *lock, stock_fenced *ret_outcome, capp_error *reterr)
+capp_status stock_claim(stock *self, const stock_settings *rules, const etcd_lock *lock,
+                        stock_fenced *ret_outcome, capp_error *reterr)
 {
     char key[KEY_SIZE];
     etcd_txn *txn = fenced_txn(lock);
@@ -334,7 +352,7 @@ capp_status stock_claim(stock *self, const etcd_lock *lock, stock_fenced *ret_ou
     snprintf(key, sizeof(key), "%srestocker", self->instance->prefix);
     etcd_txn_put(txn, ETCD_TXN_THEN, etcd_cstr(key), etcd_cstr(self->instance->instance),
                  ETCD_PUT_OPTS(.lease_id = etcd_lock_lease_id(lock)));
-    return commit_fenced(self, txn, lock, ret_outcome, reterr);
+    return commit_fenced(self, rules, txn, lock, ret_outcome, reterr);
 }
 
 /* ---- the service -------------------------------------------------------------------------------------- */
@@ -360,7 +378,6 @@ static void stock_fini(void *object)
 static const capp_inject stock_deps[] = {
     CAPP_INJECT(stock, etcd, etcd_client),
     CAPP_INJECT(stock, instance, instance_settings),
-    CAPP_INJECT(stock, settings, stock_settings),
 };
 const capp_service stock_service = CAPP_SERVICE(stock, CAPP_INJECTS(stock_deps), .init = stock_init,
                                                 .fini = stock_fini);

@@ -9,9 +9,13 @@
  *
  * Every change is one transaction whose conditions are what it was computed from, so that two writers never
  * undo each other, and a change that arrives twice happens once.
+ *
+ * `rules` are the settings to go by, those of the moment: the caller holds them.
  */
 #ifndef INVENTORY_STOCK_H
 #define INVENTORY_STOCK_H
+
+#include "settings.h"
 
 #include <capp/etcd.h>
 
@@ -45,16 +49,18 @@ typedef struct stock_answer {
  * A failure says by CAPP_ERROR_MAYBE_APPLIED whether the change may have happened. Repeating it with the same
  * `request` is safe in every case, and finds out.
  */
-capp_status stock_apply(stock *self, const stock_change *change, stock_answer *ret_answer,
-                        capp_error *reterr);
+capp_status stock_apply(stock *self, const stock_settings *rules, const stock_change *change,
+                        stock_answer *ret_answer, capp_error *reterr);
 
 /* CAPP_E_NOT_FOUND: there is no such item. */
-capp_status stock_read(stock *self, const char *item, int64_t *ret_quantity, capp_error *reterr);
+capp_status stock_read(stock *self, const stock_settings *rules, const char *item, int64_t *ret_quantity,
+                       capp_error *reterr);
 
 /* One item, as of `mod_revision`; false ends the walk. */
 typedef bool stock_each_fn(const char *item, int64_t quantity, int64_t mod_revision, void *user_data);
 /* All items, as of one revision, sorted by name. */
-capp_status stock_each(stock *self, stock_each_fn *fn, void *user_data, capp_error *reterr);
+capp_status stock_each(stock *self, const stock_settings *rules, stock_each_fn *fn, void *user_data,
+                       capp_error *reterr);
 
 /* ---- for the one who restocks ------------------------------------------------------------------------- */
 
@@ -71,9 +77,11 @@ typedef enum stock_fenced {
  * Sets the quantity, if the item is still as of `mod_revision` and the lock is still held. That is decided by
  * the server, not by what this process believes.
  */
-capp_status stock_set_fenced(stock *self, const etcd_lock *lock, const char *item, int64_t quantity,
-                             int64_t mod_revision, stock_fenced *ret_outcome, capp_error *reterr);
+capp_status stock_set_fenced(stock *self, const stock_settings *rules, const etcd_lock *lock,
+                             const char *item, int64_t quantity, int64_t mod_revision,
+                             stock_fenced *ret_outcome, capp_error *reterr);
 /* Says who holds the lock, for as long as it is held. */
-capp_status stock_claim(stock *self, const etcd_lock *lock, stock_fenced *ret_outcome, capp_error *reterr);
+capp_status stock_claim(stock *self, const stock_settings *rules, const etcd_lock *lock,
+                        stock_fenced *ret_outcome, capp_error *reterr);
 
 #endif
