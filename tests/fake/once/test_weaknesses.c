@@ -386,7 +386,7 @@ static void look_at_all_texts(capp_app *app)
 static void no_text_shows_a_password(void **state)
 {
     static char *const argv[] = {"program", "--etcd.clients.in-args.username=ann",
-                                 "--etcd.clients.in-args.password=" CANARY};
+                                 ("--etcd.clients.in-args.password=" CANARY)};
     static const char file[] = "etcd: {clients: {in-file: {username: ann, password: " CANARY "}}}\n";
     static struct log_text log;
     char path[] = "/tmp/capp-weaknesses-XXXXXX";
