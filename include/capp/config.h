@@ -25,7 +25,8 @@
  * `PREFIX_ETCD__CLIENTS__DEFAULT__ENDPOINTS`: the prefix, and two underscores where the key has a dot. An
  * empty value counts as none. A program that names no prefix has `CAPP`, of which variables that no option
  * wants are only warned of. So are, with any prefix, options of a name that the program does not use: a
- * group of programs may share one environment.
+ * group of programs may share one environment. A variable that an option names as the source of its secret
+ * (`env: PREFIX_PASSWORD`) is none of the options.
  *
  * @par Arguments
  * `--etcd.clients.default.endpoints=a,b` or `--key value`; `--key` alone, at the end or before another

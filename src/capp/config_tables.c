@@ -104,10 +104,34 @@ static void consider(struct search *search, const capp_options *table)
 /* What is wanted, and who is told. */
 struct check {
     const struct capp__config *config;
+    const struct capp__node *root;
     bool reload;
     const capp_logger *logger;
     struct capp__mistakes *mistakes;
 };
+
+/* Whether a secret is to be found in this variable: `env: VARIABLE` below some option. */
+static bool holds_secret(const struct capp__node *map, const char *variable)
+{
+    for (const struct capp__node *node = map->first; node != NULL; node = node->next) {
+        if (node->kind == CAPP__NODE_MAP && holds_secret(node, variable))
+            return true;
+        if (node->kind == CAPP__NODE_TEXT && strcmp(node->text, variable) == 0 &&
+            capp__key_equal("env", 3, node->key))
+            return true;
+    }
+    return false;
+}
+
+/* A variable that begins like those of the options, but is the source of a secret. */
+static bool is_secret(const struct check *check, const struct capp__node *node)
+{
+    static const char variable[] = "environment variable ";
+    size_t len = sizeof(variable) - 1;
+
+    return strncmp(node->place.source, variable, len) == 0 &&
+           holds_secret(check->root, node->place.source + len);
+}
 
 /* Whether the environment may say it all the same. */
 static bool is_tolerated(const struct check *check, const struct capp__node *node, bool known)
@@ -162,7 +186,7 @@ static void walk(const struct check *check, const struct capp__node *map, char *
         /* A map can be a value: that of a secret. */
         if (node->kind == CAPP__NODE_MAP && !node->read && nearest(check, path).best > 0)
             walk(check, node, path, used);
-        else if (!node->read && node->kind != CAPP__NODE_NULL)
+        else if (!node->read && node->kind != CAPP__NODE_NULL && !is_secret(check, node))
             complain(check, node, path);
         path[len] = '\0';
     }
@@ -171,7 +195,11 @@ static void walk(const struct check *check, const struct capp__node *map, char *
 void capp__config_check_unknown(const struct capp__config *config, const struct capp__snapshot *snapshot,
                                 bool reload, const capp_logger *logger, struct capp__mistakes *mistakes)
 {
-    const struct check check = {.config = config, .reload = reload, .logger = logger, .mistakes = mistakes};
+    const struct check check = {.config = config,
+                                .root = &snapshot->tree.root,
+                                .reload = reload,
+                                .logger = logger,
+                                .mistakes = mistakes};
     char path[CAPP__PATH_SIZE] = "";
 
     walk(&check, &snapshot->tree.root, path, 0);

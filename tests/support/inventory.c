@@ -117,7 +117,7 @@ void inventory_write(struct inventory *one, const char *settings)
     fprintf(file,
             "inventory:\n  listen: 127.0.0.1:%d\n  status: 127.0.0.1:%d\n  registration_ttl: 2s\n"
             "etcd:\n  clients:\n    discovery:\n      username: inventory\n"
-            "      password: { env: DISCOVERY_PASSWORD }\n%s",
+            "      password: { env: INVENTORY_DISCOVERY_PASSWORD }\n%s",
             one->api.number, one->status.number, settings);
     assert_int_equal(fclose(file), 0);
     assert_int_equal(rename(path, one->file), 0);
@@ -137,7 +137,7 @@ void inventory_start(struct inventory *one)
     snprintf(text[count++], ENV_SIZE, "%sCONFIG__ENDPOINTS=%s", prefix, stock);
     snprintf(text[count++], ENV_SIZE, "%sDISCOVERY__ENDPOINTS=%s", prefix,
              etcd_server_endpoint(one->world->discovery, 0));
-    snprintf(text[count++], ENV_SIZE, "DISCOVERY_PASSWORD=%s", INVENTORY_PASSWORD);
+    snprintf(text[count++], ENV_SIZE, "INVENTORY_DISCOVERY_PASSWORD=%s", INVENTORY_PASSWORD);
     snprintf(text[count++], ENV_SIZE, "INVENTORY_INVENTORY__INSTANCE=%s", one->name);
     snprintf(text[count++], ENV_SIZE, "LD_LIBRARY_PATH=%s", ld == NULL ? "" : ld);
     if (one->notify != NULL)

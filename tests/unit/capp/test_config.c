@@ -285,6 +285,29 @@ static void mistakes_of_other_sources_have_a_place_too(void **state)
     unsetenv("TESTAPP_HTTP__TOKEN__ENV");
 }
 
+/* It begins like the variables of options, and is none. */
+static void the_variable_of_a_secret_may_have_the_prefix(void **state)
+{
+    static struct log_text log;
+    capp_builder *builder = http_builder(NULL);
+    const http_options *http;
+
+    (void)state;
+    setenv("TESTAPP_PASSWORD", "c4n4ry", 1);
+    capp_use_config_file(builder, write_file("s.yaml", "http:\n  token: {env: TESTAPP_PASSWORD}\n"), 0);
+    capp_use_config_env(builder, "TESTAPP");
+    capp_app *app = built(builder, &http);
+    assert_string_equal(http->token.ref, "TESTAPP_PASSWORD");
+    capp_free(app);
+    builder = http_builder(&log);
+    capp_use_config_file(builder, write_file("s.yaml", "http:\n  token: {env: TESTAPP_OTHER}\n"), 0);
+    capp_use_config_env(builder, "TESTAPP");
+    complaints(builder, &log);
+    assert_has(log.text, "environment variable TESTAPP_PASSWORD: there is no option 'password'");
+    assert_null(strstr(log.text, "c4n4ry"));
+    unsetenv("TESTAPP_PASSWORD");
+}
+
 static void programs_mistakes_are_reported(void **state)
 {
     static const capp_option odd[] = {{.key = "a", .kind = CAPP_KIND_TEXT, .offset = 4096}, {.key = "b"}};
@@ -506,6 +529,7 @@ int main(void)
         cmocka_unit_test(null_takes_back),
         cmocka_unit_test(texts_are_not_touched),
         cmocka_unit_test(secrets_have_sources),
+        cmocka_unit_test(the_variable_of_a_secret_may_have_the_prefix),
         cmocka_unit_test(ten_mistakes_in_one_report),
         cmocka_unit_test(mistakes_of_other_sources_have_a_place_too),
         cmocka_unit_test(programs_mistakes_are_reported),
