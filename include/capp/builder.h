@@ -128,8 +128,44 @@ CAPP_API void capp_use_notify(capp_builder *builder, capp_notify notify);
  */
 CAPP_API void capp_use_log(capp_builder *builder, capp_log_fn *fn, void *user_data);
 
+/**
+ * Sends the log to a file. Of this call, capp_use_log() and capp_use_log_syslog() the last one counts;
+ * the options `app.log.output` and `app.log.file` win over it.
+ *
+ * The file is opened by capp_build(), for appending, and made (mode 0640) when there is none; one that cannot
+ * be opened is a mistake of the build. It is opened again at each reload (SIGHUP), so that it can be rotated;
+ * when that fails the old one stays open. A full disk neither blocks nor ends the application: records are
+ * lost, counted (capp_metrics_text()), and their number is logged once when writing works again. Of a file
+ * that is a FIFO this also holds while nobody reads.
+ *
+ * @param path  Copied. A relative one is looked up by capp_build() and at each reload.
+ * @since 0.1
+ */
+CAPP_API void capp_use_log_file(capp_builder *builder, const char *path);
+
+/**
+ * Sends the log to the system's log: datagrams in the form of RFC 3164 to `/dev/log`, without openlog(), so
+ * that the process's own use of syslog() is not touched. Never blocks; records that the system does not take
+ * are lost as those of a full disk. A system without a log is a mistake of the build.
+ *
+ * @param facility  CAPP_LOG_FACILITY_DEFAULT for that of daemons.
+ * @since 0.1
+ */
+CAPP_API void capp_use_log_syslog(capp_builder *builder, capp_log_facility facility);
+
+/** Chooses how records are written, wherever they go to but to a function. Default text. @since 0.1 */
+CAPP_API void capp_use_log_format(capp_builder *builder, capp_log_format format);
+
 /** Sets the threshold of the log. Default CAPP_LOG_INFO; CAPP_LOG_OFF silences it. @since 0.1 */
 CAPP_API void capp_use_log_level(capp_builder *builder, capp_log_level level);
+
+/**
+ * Sets the threshold of one category, above or below that of the log.
+ *
+ * @param category  1–63 characters of `A-Z a-z 0-9 _ - .`; 32 different ones at most. Copied.
+ * @since 0.1
+ */
+CAPP_API void capp_use_log_category_level(capp_builder *builder, const char *category, capp_log_level level);
 
 /**
  * Adds a module. Modules are configured by capp_build(), in the order of these

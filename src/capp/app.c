@@ -47,7 +47,7 @@ capp_app *capp__app_new(void)
     atomic_init(&app->phase, CAPP__BUILT);
     atomic_init(&app->stop_requested, false);
     app->wake = (struct capp__wake){-1, -1};
-    app->logger.level = CAPP_LOG_INFO;
+    capp__logger_init(&app->logger);
     app->shutdown_timeout_ms = CAPP__SHUTDOWN_TIMEOUT_MS;
     etcd__format(app->name, sizeof(app->name), "app");
     etcd__format(app->environment, sizeof(app->environment), "development");
@@ -108,6 +108,7 @@ void capp__app_destroy(capp_app *app)
     capp__wake_close(&app->wake);
     capp__cancel_deinit(&app->cancel);
     pthread_mutex_destroy(&app->shared.mutex);
+    capp__logger_deinit(&app->logger);
     etcd__free(app);
 }
 

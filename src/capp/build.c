@@ -198,6 +198,7 @@ void capp__configure_all(capp_builder *builder)
     read_environment(builder);
     capp__config_load(&builder->app->config, &builder->mistakes);
     capp__config_host(builder);
+    capp__log_host(builder);
     for (size_t i = 0; i < builder->options.count; i++)
         capp_setup_add_options(builder->program, builder->options.items[i]);
     for (size_t i = 0; i < builder->modules.count; i++)

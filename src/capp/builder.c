@@ -45,8 +45,7 @@ void capp_builder_free(capp_builder *builder)
     etcd__free(builder);
 }
 
-/* Whether things may be registered; if not, that is logged. */
-static bool is_open(capp_builder *builder, const char *function)
+bool capp__builder_is_open(capp_builder *builder, const char *function)
 {
     if (builder == NULL)
         return false;
@@ -65,7 +64,7 @@ static void use_name(capp_builder *builder, char dst[CAPP__NAME_SIZE], const cha
 {
     capp_error error;
 
-    if (is_open(builder, function) && capp__name_set(dst, value, function, &error) != CAPP_OK)
+    if (capp__builder_is_open(builder, function) && capp__name_set(dst, value, function, &error) != CAPP_OK)
         note(builder, &error);
 }
 
@@ -83,7 +82,7 @@ void capp_use_environment(capp_builder *builder, const char *environment)
 
 void capp_use_shutdown_timeout(capp_builder *builder, int64_t timeout_ms)
 {
-    if (!is_open(builder, "capp_use_shutdown_timeout"))
+    if (!capp__builder_is_open(builder, "capp_use_shutdown_timeout"))
         return;
     if (timeout_ms < 0)
         capp__mistakes_add(&builder->mistakes, "", CAPP_E_INVALID_ARGUMENT,
@@ -94,7 +93,7 @@ void capp_use_shutdown_timeout(capp_builder *builder, int64_t timeout_ms)
 
 void capp_use_signals(capp_builder *builder, capp_signals signals)
 {
-    if (!is_open(builder, "capp_use_signals"))
+    if (!capp__builder_is_open(builder, "capp_use_signals"))
         return;
     if ((int)signals < CAPP_SIGNALS_AUTO || signals > CAPP_SIGNALS_STOP_OR_EXIT)
         capp__mistakes_add(&builder->mistakes, "", CAPP_E_INVALID_ARGUMENT, "capp_use_signals: signals is %d",
@@ -105,7 +104,7 @@ void capp_use_signals(capp_builder *builder, capp_signals signals)
 
 void capp_use_notify(capp_builder *builder, capp_notify notify)
 {
-    if (!is_open(builder, "capp_use_notify"))
+    if (!capp__builder_is_open(builder, "capp_use_notify"))
         return;
     if ((int)notify < CAPP_NOTIFY_AUTO || notify > CAPP_NOTIFY_ALWAYS)
         capp__mistakes_add(&builder->mistakes, "", CAPP_E_INVALID_ARGUMENT, "capp_use_notify: notify is %d",
@@ -114,28 +113,11 @@ void capp_use_notify(capp_builder *builder, capp_notify notify)
         builder->app->notify = notify;
 }
 
-void capp_use_log(capp_builder *builder, capp_log_fn *fn, void *user_data)
-{
-    if (!is_open(builder, "capp_use_log"))
-        return;
-    builder->app->logger.fn = fn;
-    builder->app->logger.user_data = user_data;
-}
-
-void capp_use_log_level(capp_builder *builder, capp_log_level level)
-{
-    if (!is_open(builder, "capp_use_log_level"))
-        return;
-    if ((int)level < CAPP_LOG_TRACE || level > CAPP_LOG_OFF)
-        capp__mistakes_add(&builder->mistakes, "", CAPP_E_INVALID_ARGUMENT, "capp_use_log_level: level is %d",
-                           (int)level);
-    else
-        builder->app->logger.level = level;
-}
-
 void capp_configure(capp_builder *builder, capp_module module)
 {
-    capp_module *copy = is_open(builder, "capp_configure") ? etcd__memdup(&module, sizeof(module)) : NULL;
+    capp_module *copy = capp__builder_is_open(builder, "capp_configure")
+                            ? etcd__memdup(&module, sizeof(module))
+                            : NULL;
 
     if (copy != NULL && capp__ptrs_push(&builder->modules, copy))
         return;
@@ -148,19 +130,19 @@ void capp_configure(capp_builder *builder, capp_module module)
 
 void capp_add_service(capp_builder *builder, const capp_service *service)
 {
-    if (is_open(builder, "capp_add_service"))
+    if (capp__builder_is_open(builder, "capp_add_service"))
         capp_setup_add_service(builder->program, service);
 }
 
 void capp_add_worker(capp_builder *builder, const char *name, capp_worker_fn *fn, void *user_data)
 {
-    if (is_open(builder, "capp_add_worker"))
+    if (capp__builder_is_open(builder, "capp_add_worker"))
         capp_setup_add_worker(builder->program, name, fn, user_data);
 }
 
 void capp_add_worker_with(capp_builder *builder, const char *name, capp_worker_fn *fn, void *user_data,
                           const capp_worker_opts *opts)
 {
-    if (is_open(builder, "capp_add_worker_with"))
+    if (capp__builder_is_open(builder, "capp_add_worker_with"))
         capp_setup_add_worker_with(builder->program, name, fn, user_data, opts);
 }

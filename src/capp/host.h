@@ -122,6 +122,15 @@ void capp__app_destroy(capp_app *app);
 struct capp_setup *capp__setup_new(capp_builder *builder);
 /* Notes a mistake in the name of the setup's owner; after the build it only logs and returns CAPP_E_STATE. */
 capp_status capp__setup_mistake(struct capp_setup *setup, capp_status status, const char *text);
+/* Whether things may be registered; if not, that is logged. */
+bool capp__builder_is_open(capp_builder *builder, const char *function);
+/*
+ * Reads the options `app.log.*` and opens what the log is to go to; if that fails it is noted, and the log
+ * goes to standard error.
+ */
+void capp__log_host(capp_builder *builder);
+/* Opens the file of the log again, if it goes to one. Runs on one thread at a time; any may log meanwhile. */
+void capp__logger_reopen(capp_app *app);
 /* The first half of a build: reads the configuration and configures everything; mistakes are noted. */
 void capp__configure_all(capp_builder *builder);
 /* Takes the signals as capp_use_signals() says; logged, when another application has them. See stop.c. */

@@ -5,6 +5,8 @@
 
 #include "capp/error.h"
 
+#include <stddef.h>
+
 /* A name with its NUL; an empty one stands for "unnamed" where that is possible. */
 enum {
     CAPP__NAME_SIZE = 64,
@@ -16,5 +18,7 @@ capp_status capp__name_set(char dst[CAPP__NAME_SIZE], const char *name, const ch
 /* The same where NULL is valid too and stands for unnamed. */
 capp_status capp__name_set_opt(char dst[CAPP__NAME_SIZE], const char *name, const char *what,
                                capp_error *reterr);
+/* As the first, for names that may have dots in them. */
+capp_status capp__dotted_set(char *dst, size_t size, const char *name, const char *what, capp_error *reterr);
 
 #endif

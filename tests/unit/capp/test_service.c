@@ -158,7 +158,7 @@ static void structs_of_the_abi_keep_their_size(void **state)
     assert_int_equal(sizeof(capp_type), 8);
     assert_int_equal(sizeof(capp_service), 168);
     assert_int_equal(sizeof(capp_hook), 72);
-    assert_int_equal(sizeof(capp_log_record), 40);
+    assert_int_equal(sizeof(capp_log_record), 56);
 }
 
 int main(void)
