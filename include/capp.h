@@ -14,6 +14,7 @@
 #include <capp/monitor.h>
 #include <capp/options.h>
 #include <capp/service.h>
+#include <capp/source.h>
 #include <capp/type.h>
 #include <capp/worker.h>
 

@@ -205,6 +205,8 @@ void capp__configure_all(capp_builder *builder)
         configure_module(builder, builder->modules.items[i]);
     capp__config_check_unknown(&builder->app->config, builder->app->config.built, false,
                                &builder->app->logger, &builder->mistakes);
+    if (!capp__config_add_component(builder->app))
+        builder->mistakes.no_memory = true;
     seal(builder);
 }
 

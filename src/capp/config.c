@@ -17,6 +17,7 @@
 static void free_source(struct capp__source *source)
 {
     capp__tree_free(source->tree);
+    capp__module_source_free(source->module);
     etcd__free(source->text);
     if (source->value != NULL)
         etcd__wipe(source->value, strlen(source->value));
@@ -88,6 +89,7 @@ bool capp__config_add_source(struct capp__config *config, const struct capp__sou
     ok = copy_text(source->value, &own->value) && ok;
     if (ok && capp__ptrs_push(&config->sources, own))
         return true;
+    own->module = NULL; /* stays the caller's */
     free_source(own);
     return false;
 }

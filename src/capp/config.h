@@ -38,7 +38,8 @@ struct capp__source {
     char *value;
     int argc;
     char *const *argv;
-    struct capp__tree *tree; /* owned: what it said when that was last taken; NULL: nothing yet */
+    struct capp_source *module; /* CAPP__SOURCE_MODULE: owned */
+    struct capp__tree *tree;    /* owned: what it said when that was last taken; NULL: nothing yet */
 };
 
 /* What the arguments want instead of a run. */
@@ -67,7 +68,7 @@ struct capp__binding {
     enum capp__binding_kind kind;
     const capp_options *table;
     char *path;    /* of the section; a star is filled in */
-    void *once;    /* CAPP__BIND_OPTIONS: the struct that is injected; see capp__config_settle() */
+    void *once;    /* CAPP__BIND_OPTIONS: the struct that is injected; replaced once, by reload.c */
     void *initial; /* CAPP__BIND_HOST: what it holds where nothing is configured */
     struct capp__setting *code; /* CAPP__BIND_MODULE: likewise, as it is shown */
     struct capp_monitor monitor;
@@ -82,7 +83,7 @@ struct capp__config {
     enum capp__config_ask ask;
 
     struct capp__snapshot *built; /* what the build read; texts of modules' structs lie in it */
-    struct capp__snapshot *once;  /* what the injected structs were read from; NULL: from `built` */
+    struct capp__snapshot *once;  /* what the injected structs were read from, when not from that */
 
     pthread_mutex_t reload; /* one new snapshot at a time; guards the trees of the sources */
     struct {
@@ -105,6 +106,7 @@ bool capp__config_add_source(struct capp__config *config, const struct capp__sou
 bool capp__config_asked(const struct capp__config *config);
 /* The prefix of environment variables, with its underscore; NULL: none was named. */
 const char *capp__config_env_prefix(const struct capp__config *config);
+void capp__module_source_free(struct capp_source *source);
 /* Reads all sources and lays them on each other, into `built`. What is wrong is noted. */
 void capp__config_load(struct capp__config *config, struct capp__mistakes *mistakes);
 /* Whether a source is read again by a reload. */
@@ -179,13 +181,11 @@ capp_status capp__config_bind_host(struct capp_builder *builder, const capp_opti
 /* The first of them: `app.shutdown_timeout`. */
 void capp__config_host(struct capp_builder *builder);
 
-/* ---- life: reload.c ---- */
+/* ---- life ---- */
 
-/*
- * Once, before the first service is started: the injected structs get what is current by then, which sources
- * such as etcd have had their say in. They are constant afterwards.
- */
-void capp__config_settle(struct capp__config *config);
+/* With sources of modules: what settles, and what ends the calls, is a component between modules and
+ * services. */
+bool capp__config_add_component(struct capp_app *app);
 
 /* ---- shown: config_show.c ---- */
 

@@ -128,8 +128,9 @@ static bool turn(struct capp__node *node, enum capp__node_kind kind)
     return true;
 }
 
-struct capp__node *capp__tree_set(struct capp__tree *tree, const char *path, const char *text,
-                                  struct capp__place place, bool *ret_replaced)
+/* The node at a path, which is made to be of this kind, and all above it maps. */
+static struct capp__node *reach(struct capp__tree *tree, const char *path, enum capp__node_kind kind,
+                                struct capp__place place, bool *ret_replaced)
 {
     struct capp__node *node = &tree->root;
 
@@ -142,10 +143,18 @@ struct capp__node *capp__tree_set(struct capp__tree *tree, const char *path, con
 
         if (is_new)
             child = capp__node_add(tree, node, name, len, place);
-        if (child != NULL && turn(child, last ? CAPP__NODE_TEXT : CAPP__NODE_MAP) && !is_new)
+        if (child != NULL && turn(child, last ? kind : CAPP__NODE_MAP) && !is_new)
             *ret_replaced = true;
         node = child;
     }
+    return node;
+}
+
+struct capp__node *capp__tree_set(struct capp__tree *tree, const char *path, const char *text,
+                                  struct capp__place place, bool *ret_replaced)
+{
+    struct capp__node *node = reach(tree, path, CAPP__NODE_TEXT, place, ret_replaced);
+
     if (node == NULL)
         return NULL;
     wipe(node);
@@ -219,6 +228,23 @@ bool capp__tree_merge(struct capp__tree *tree, const struct capp__tree *over)
     struct merge merge = {.tree = tree, .ok = true};
 
     lay_over(&merge, &tree->root, &over->root);
+    return merge.ok;
+}
+
+bool capp__tree_lay(struct capp__tree *tree, const char *path, const struct capp__tree *over,
+                    bool *ret_replaced)
+{
+    struct merge merge = {.tree = tree, .ok = true};
+    struct capp__place place = {0};
+    struct capp__node *node;
+
+    if (over->root.first != NULL)
+        place = copy_place(&merge, over->root.first->place);
+    node = merge.ok && over->root.first != NULL ? reach(tree, path, CAPP__NODE_MAP, place, ret_replaced)
+                                                : NULL;
+    if (node == NULL)
+        return merge.ok && over->root.first == NULL;
+    lay_over(&merge, node, &over->root);
     return merge.ok;
 }
 

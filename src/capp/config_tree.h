@@ -65,6 +65,10 @@ struct capp__node *capp__node_add(struct capp__tree *tree, struct capp__node *pa
 struct capp__node *capp__tree_set(struct capp__tree *tree, const char *path, const char *text,
                                   struct capp__place place, bool *ret_replaced);
 
+/* The same with a map: `over` is laid at the path, which may be empty. False when out of memory. */
+bool capp__tree_lay(struct capp__tree *tree, const char *path, const struct capp__tree *over,
+                    bool *ret_replaced);
+
 /* Lays `over` on the tree: maps are joined, all else is replaced. False when out of memory. */
 bool capp__tree_merge(struct capp__tree *tree, const struct capp__tree *over);
 

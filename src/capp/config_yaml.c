@@ -259,6 +259,79 @@ static void read_value(struct reading *reading, struct capp__node *node, const y
     }
 }
 
+/* ---- JSON ------------------------------------------------------------------------------------------ */
+
+/* The value of "\uXXXX"; 0: there is no such escape. */
+static unsigned escape_at(const char *text, size_t left)
+{
+    unsigned value = 0;
+
+    if (left < 6 || text[0] != '\\' || text[1] != 'u')
+        return 0;
+    for (size_t i = 2; i < 6; i++) {
+        const char *digits = "0123456789abcdef", *digit;
+        char c = text[i] >= 'A' && text[i] <= 'F' ? (char)(text[i] - 'A' + 'a') : text[i];
+
+        digit = c == '\0' ? NULL : strchr(digits, c);
+        if (digit == NULL)
+            return 0;
+        value = value * 16 + (unsigned)(digit - digits);
+    }
+    return value;
+}
+
+/* The character that two escapes are together; 0: none. */
+static unsigned pair_at(const char *text, size_t left)
+{
+    unsigned high = escape_at(text, left), low = left < 12 ? 0 : escape_at(text + 6, left - 6);
+
+    if (high < 0xd800 || high > 0xdbff || low < 0xdc00 || low > 0xdfff)
+        return 0;
+    return 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+}
+
+/*
+ * JSON is YAML but for one thing: a character beyond U+FFFF is written as two escapes, which YAML takes for
+ * what is no character. They become one; what follows the text in its line stays where it was.
+ */
+static void join_pairs(char *text, size_t len)
+{
+    enum { PAIR = 12, JOINED = 10 };
+    bool quoted = false;
+    size_t to = 0, owed = 0; /* spaces, to be put after the text */
+
+    for (size_t from = 0; from < len;) {
+        unsigned joined = quoted ? pair_at(text + from, len - from) : 0;
+        char escape[JOINED + 1];
+
+        if (joined != 0) {
+            etcd__format(escape, sizeof(escape), "\\U%08x", joined);
+            memcpy(text + to, escape, JOINED);
+            to += JOINED;
+            from += PAIR;
+            owed += PAIR - JOINED;
+            continue;
+        }
+        if (quoted && text[from] == '\\' && from + 1 < len)
+            text[to++] = text[from++];
+        else if (text[from] == '"')
+            quoted = !quoted;
+        text[to++] = text[from++];
+        for (; !quoted && owed > 0; owed--)
+            text[to++] = ' ';
+    }
+    memset(text + to, ' ', owed);
+}
+
+static bool is_json(const char *text, size_t len)
+{
+    size_t at = 0;
+
+    while (at < len && (text[at] == ' ' || text[at] == '\t' || text[at] == '\r' || text[at] == '\n'))
+        at++;
+    return at < len && text[at] == '{';
+}
+
 /* ---- the document ---------------------------------------------------------------------------------- */
 
 static void read_document(struct reading *reading)
@@ -299,18 +372,36 @@ static void read_stream(struct reading *reading)
     }
 }
 
+static void parse(struct reading *reading, const char *text, size_t len)
+{
+    if (yaml_parser_initialize(&reading->parser) == 0) {
+        no_memory(reading);
+        return;
+    }
+    yaml_parser_set_encoding(&reading->parser, YAML_UTF8_ENCODING);
+    yaml_parser_set_input_string(&reading->parser, (const unsigned char *)text, len);
+    read_stream(reading);
+    yaml_parser_delete(&reading->parser);
+}
+
 void capp__yaml_read(const char *name, const char *text, size_t len, struct capp__tree *tree,
                      struct capp__mistakes *mistakes)
 {
     struct reading reading = {.name = name, .tree = tree, .mistakes = mistakes};
+    char *json;
 
     tree->root.kind = CAPP__NODE_MAP;
-    if (yaml_parser_initialize(&reading.parser) == 0) {
-        mistakes->no_memory = true;
+    if (!is_json(text, len)) {
+        parse(&reading, text, len);
         return;
     }
-    yaml_parser_set_encoding(&reading.parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&reading.parser, (const unsigned char *)text, len);
-    read_stream(&reading);
-    yaml_parser_delete(&reading.parser);
+    json = etcd__memdup(text, len);
+    if (json == NULL) {
+        no_memory(&reading);
+        return;
+    }
+    join_pairs(json, len);
+    parse(&reading, json, len);
+    etcd__wipe(json, len); /* there may be a password in it */
+    etcd__free(json);
 }

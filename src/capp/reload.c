@@ -22,13 +22,14 @@ struct draft {
 
 /* ---- making it ------------------------------------------------------------------------------------- */
 
-static bool draft_init(struct draft *draft, capp_app *app)
+static bool draft_init(struct draft *draft, capp_app *app, const struct capp__mistakes *mistakes)
 {
-    *draft = (struct draft){.app = app, .config = &app->config};
+    *draft = (struct draft){.app = app, .config = &app->config, .mistakes = *mistakes};
     draft->fresh = etcd__calloc(app->config.sources.count + 1, sizeof(struct capp__tree *));
     draft->snapshot = capp__snapshot_new();
-    draft->mistakes.no_memory = draft->fresh == NULL || draft->snapshot == NULL;
-    return !draft->mistakes.no_memory;
+    if (draft->fresh == NULL || draft->snapshot == NULL)
+        draft->mistakes.no_memory = true;
+    return draft->fresh != NULL;
 }
 
 static void draft_deinit(struct draft *draft)
@@ -139,10 +140,11 @@ static bool finish(struct draft *draft, capp_error *reterr)
 
 bool capp__reload_now(capp_app *app, capp_error *reterr)
 {
+    const struct capp__mistakes none = {0};
     struct draft draft;
 
     pthread_mutex_lock(&app->config.reload);
-    if (draft_init(&draft, app)) {
+    if (draft_init(&draft, app, &none)) {
         read_again(&draft);
         complete(&draft);
     }
@@ -154,12 +156,12 @@ bool capp__reload_now(capp_app *app, capp_error *reterr)
 }
 
 bool capp__reload_with(capp_app *app, struct capp__source *source, struct capp__tree *tree,
-                       capp_error *reterr)
+                       struct capp__mistakes *mistakes, capp_error *reterr)
 {
     struct draft draft;
 
     pthread_mutex_lock(&app->config.reload);
-    if (draft_init(&draft, app)) {
+    if (draft_init(&draft, app, mistakes)) {
         replace_one(&draft, source, tree);
         complete(&draft);
     } else {
@@ -172,12 +174,10 @@ bool capp__reload_with(capp_app *app, struct capp__source *source, struct capp__
     return ok;
 }
 
-/* ---- the structs that are read once ----------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------------ */
 
-void capp__config_settle(struct capp__config *config)
+static void settle(struct capp__config *config)
 {
-    if (config->once != NULL)
-        return;
     config->once = capp__snapshot_current(config);
     for (size_t i = 0; i < config->bindings.count; i++) {
         const struct capp__binding *binding = config->bindings.items[i];
@@ -186,4 +186,47 @@ void capp__config_settle(struct capp__config *config)
             memcpy(binding->once, capp__snapshot_at(config->once, i)->object->bytes,
                    binding->table->object_size);
     }
+}
+
+/* Before the first service is started, and after the modules are. */
+static capp_status start(void *self, capp_error *reterr)
+{
+    (void)reterr;
+    settle(&((capp_app *)self)->config);
+    return CAPP_OK;
+}
+
+static capp_status stop(void *self, int64_t limit_ms, capp_error *reterr)
+{
+    (void)limit_ms;
+    (void)reterr;
+    capp__changes_stop(&((capp_app *)self)->config.changes);
+    return CAPP_OK;
+}
+
+static bool has_module_sources(const struct capp__config *config)
+{
+    for (size_t i = 0; i < config->sources.count; i++) {
+        if (((const struct capp__source *)config->sources.items[i])->kind == CAPP__SOURCE_MODULE)
+            return true;
+    }
+    return false;
+}
+
+bool capp__config_add_component(capp_app *app)
+{
+    struct capp__component *component;
+
+    if (!has_module_sources(&app->config))
+        return true;
+    component = ETCD__NEW(struct capp__component);
+    if (component == NULL || !capp__ptrs_push(&app->components, component)) {
+        etcd__free(component);
+        return false;
+    }
+    etcd__format(component->label, sizeof(component->label), "configuration");
+    component->self = app;
+    component->start = start;
+    component->stop = stop;
+    return true;
 }

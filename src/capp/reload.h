@@ -5,6 +5,7 @@
 
 #include "capp/error.h"
 #include "config_tree.h"
+#include "mistakes.h"
 
 #include <stdbool.h>
 
@@ -22,10 +23,11 @@ struct capp__source;
 bool capp__reload_now(capp_app *app, capp_error *reterr);
 
 /*
- * The same with a source that says something else: `tree` is consumed. Files are not read again. Change
- * functions are called later, on the thread of capp__changes_start(), which runs.
+ * The same with a source that says something else: `tree` is consumed, and so are the mistakes that were
+ * found in it already. Files are not read again. Change functions are called later, on the thread of
+ * capp__changes_start(), which runs.
  */
 bool capp__reload_with(capp_app *app, struct capp__source *source, struct capp__tree *tree,
-                       capp_error *reterr);
+                       struct capp__mistakes *mistakes, capp_error *reterr);
 
 #endif

@@ -164,12 +164,49 @@ static void levels_have_an_end(void **state)
     end(&file);
 }
 
+/* Two escapes for one character, which YAML has not; what stands behind it stays in its column. */
+static void json_has_pairs_of_escapes(void **state)
+{
+    struct file file;
+    capp_error error;
+
+    (void)state;
+    read_yaml(&file,
+              "\n{\"a\": \"x\\uD83D\\uDE00\\ud83d\\ude01y\", \"b\\ud83d\\ude00\": \"\\/\", \"c\": 1}\n");
+    assert_false(capp__mistakes_any(&file.mistakes));
+    assert_text(&file, "a", "x\xf0\x9f\x98\x80\xf0\x9f\x98\x81y", 2, 7);
+    assert_text(&file, "b\xf0\x9f\x98\x80", "/", 2, 54);
+    assert_text(&file, "c", "1", 2, 65);
+    end(&file);
+    read_yaml(&file,
+              "{\"a\": \"\\\\ud83d\\\\ude00\", \"b\": \"\\\"\\ud83d\\ude00\\\"\", \"c\": \"\\u00e4\"}");
+    assert_false(capp__mistakes_any(&file.mistakes));
+    assert_text(&file, "a", "\\ud83d\\ude00", 1, 7);
+    assert_text(&file, "b", "\"\xf0\x9f\x98\x80\"", 1, 30);
+    assert_text(&file, "c", "\xc3\xa4", 1, 55);
+    end(&file);
+    for (size_t i = 0; i < 3; i++) {
+        static const char *const halves[] = {"{\"a\": \"\\ud83d\"}", "{\"a\": \"\\ude00\\ud83d\"}",
+                                             "{\"a\": \"\\ud83d\\u0041\"}"};
+
+        read_yaml(&file, halves[i]);
+        assert_int_equal(file.mistakes.list.count, 1);
+        capp__mistakes_get(&file.mistakes, 0, &error);
+        assert_has(error.message, "f:1:");
+        end(&file);
+    }
+    read_yaml(&file, "a: '\\ud83d\\ude00'\n"); /* no JSON: as it is written */
+    assert_text(&file, "a", "\\ud83d\\ude00", 1, 4);
+    end(&file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts_stay_as_they_are_written),
         cmocka_unit_test(levels_lists_and_nothing),
         cmocka_unit_test(json_is_read),
+        cmocka_unit_test(json_has_pairs_of_escapes),
         cmocka_unit_test(nothing_is_fine),
         cmocka_unit_test(what_is_wrong_has_a_place),
         cmocka_unit_test(several_mistakes_are_all_found),
