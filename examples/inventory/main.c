@@ -23,19 +23,13 @@ static void clients(capp_etcd_builder *b, void *user_data)
     capp_etcd_add_client(b, "discovery", NULL);
 }
 
-static void add_workers(capp_builder *app)
+/* The other services have one thread each, which the host makes of their `run`. */
+static void add_api_threads(capp_builder *app)
 {
-    /* What fails because servers are away succeeds when they are back. */
-    const capp_worker_opts *again = CAPP_WORKER_OPTS(.policy = CAPP_WORKER_RESTART, .backoff_min_ms = 500,
-                                                     .backoff_max_ms = 5000);
-
     capp_add_worker(app, "api-1", api_run, NULL);
     capp_add_worker(app, "api-2", api_run, NULL);
     capp_add_worker(app, "api-3", api_run, NULL);
     capp_add_worker(app, "api-4", api_run, NULL);
-    capp_add_worker(app, "status", status_run, NULL);
-    capp_add_worker_with(app, "presence", presence_run, NULL, again);
-    capp_add_worker_with(app, "restock", restock_run, NULL, again);
 }
 
 int main(int argc, char **argv)
@@ -55,6 +49,6 @@ int main(int argc, char **argv)
     capp_add_service(app, &status_service);
     capp_add_service(app, &presence_service);
     capp_add_service(app, &restock_service);
-    add_workers(app);
+    add_api_threads(app);
     return capp_main(app);
 }

@@ -79,16 +79,12 @@ static void follow(presence *self, capp_worker *worker, etcd_registration *regis
     }
 }
 
-/* A failure ends it: the host starts it again, after a while. */
-capp_status presence_run(capp_worker *worker, void *user_data, capp_error *reterr)
+static capp_status presence_run(void *object, capp_worker *worker, capp_error *reterr)
 {
-    presence *self = capp_get(capp_worker_app(worker), presence, reterr);
+    presence *self = object;
     etcd_registration *registration = NULL;
     etcd_error err;
 
-    (void)user_data;
-    if (self == NULL)
-        return CAPP_E_NOT_FOUND;
     bool ready = readiness_now(self->readiness);
     capp_status status = register_instance(self, ready, &registration, reterr);
     if (status != CAPP_OK)
@@ -105,4 +101,10 @@ static const capp_inject presence_deps[] = {
     CAPP_INJECT(presence, readiness, readiness),
     CAPP_INJECT(presence, settings, instance_settings),
 };
-const capp_service presence_service = CAPP_SERVICE(presence, CAPP_INJECTS(presence_deps));
+/* What fails because servers are away succeeds when they are back. */
+static const capp_worker_opts presence_again = {.size = sizeof(presence_again),
+                                                .policy = CAPP_WORKER_RESTART,
+                                                .backoff_min_ms = 500,
+                                                .backoff_max_ms = 5000};
+const capp_service presence_service = CAPP_SERVICE(presence, CAPP_INJECTS(presence_deps), .run = presence_run,
+                                                   .run_opts = &presence_again);

@@ -13,7 +13,4 @@ typedef struct presence presence;
 CAPP_TYPE_DECLARE(presence);
 extern const capp_service presence_service;
 
-/* Worker. */
-capp_status presence_run(capp_worker *worker, void *user_data, capp_error *reterr);
-
 #endif

@@ -122,19 +122,19 @@ static capp_status take_turn(restock *self, capp_worker *worker, int64_t lock_tt
         return capp_error_from_etcd(&err, reterr);
     capp_log(self->log, CAPP_LOG_INFO, "restock", "this instance restocks, fencing number %" PRId64,
              etcd_lock_fence(lock));
+    capp_set_status(self->app, "restocking");
     lead(self, worker, lock);
+    capp_set_status(self->app, "not restocking");
     if (etcd_lock_release(lock, 0, &err) != ETCD_OK)
         capp_log(self->log, CAPP_LOG_WARN, "restock", "%s", err.message);
     return CAPP_OK;
 }
 
-/* A failure ends it: the host starts it again, after a while. */
-capp_status restock_run(capp_worker *worker, void *user_data, capp_error *reterr)
+static capp_status restock_run(void *object, capp_worker *worker, capp_error *reterr)
 {
-    restock *self = capp_get(capp_worker_app(worker), restock, reterr);
-    capp_status status = self == NULL ? CAPP_E_NOT_FOUND : CAPP_OK;
+    restock *self = object;
+    capp_status status = CAPP_OK;
 
-    (void)user_data;
     while (status == CAPP_OK && !capp_worker_stopping(worker)) {
         restock_settings settings = settings_now(self);
 
@@ -163,4 +163,10 @@ static const capp_inject restock_deps[] = {
     CAPP_INJECT(restock, stock, stock),
     CAPP_INJECT(restock, app, capp_app),
 };
-const capp_service restock_service = CAPP_SERVICE(restock, CAPP_INJECTS(restock_deps), .init = restock_init);
+/* What fails because servers are away succeeds when they are back. */
+static const capp_worker_opts restock_again = {.size = sizeof(restock_again),
+                                               .policy = CAPP_WORKER_RESTART,
+                                               .backoff_min_ms = 500,
+                                               .backoff_max_ms = 5000};
+const capp_service restock_service = CAPP_SERVICE(restock, CAPP_INJECTS(restock_deps), .init = restock_init,
+                                                  .run = restock_run, .run_opts = &restock_again);

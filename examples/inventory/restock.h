@@ -13,7 +13,4 @@ typedef struct restock restock;
 CAPP_TYPE_DECLARE(restock);
 extern const capp_service restock_service;
 
-/* Worker. */
-capp_status restock_run(capp_worker *worker, void *user_data, capp_error *reterr);
-
 #endif

@@ -86,13 +86,12 @@ static capp_status status_stop(void *object, int64_t limit_ms, capp_error *reter
     return CAPP_OK;
 }
 
-capp_status status_run(capp_worker *worker, void *user_data, capp_error *reterr)
+static capp_status status_run(void *object, capp_worker *worker, capp_error *reterr)
 {
-    status_page *self = capp_get(capp_worker_app(worker), status_page, reterr);
+    status_page *self = object;
 
-    (void)user_data;
-    if (self == NULL)
-        return CAPP_E_NOT_FOUND;
+    (void)worker;
+    (void)reterr;
     http_serve(&self->listener, handle, self);
     return CAPP_OK;
 }
@@ -103,5 +102,5 @@ static const capp_inject status_deps[] = {
     CAPP_INJECT(status_page, readiness, readiness),
     CAPP_INJECT(status_page, instance, instance_settings),
 };
-const capp_service status_service = CAPP_SERVICE(status_page, CAPP_INJECTS(status_deps),
-                                                 .start = status_start, .stop = status_stop);
+const capp_service status_service = CAPP_SERVICE(
+    status_page, CAPP_INJECTS(status_deps), .start = status_start, .stop = status_stop, .run = status_run);

@@ -15,7 +15,4 @@ typedef struct status_page status_page;
 CAPP_TYPE_DECLARE(status_page);
 extern const capp_service status_service;
 
-/* Worker. */
-capp_status status_run(capp_worker *worker, void *user_data, capp_error *reterr);
-
 #endif

@@ -12,7 +12,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-enum { AWAIT_MS = 15000, ENV_MAX = 8, ENV_SIZE = 512 };
+enum { AWAIT_MS = 15000, ENV_MAX = 10, ENV_SIZE = 512 };
 
 /* ---- servers ------------------------------------------------------------------------------------------ */
 
@@ -140,8 +140,10 @@ void inventory_start(struct inventory *one)
     snprintf(text[count++], ENV_SIZE, "INVENTORY_DISCOVERY_PASSWORD=%s", INVENTORY_PASSWORD);
     snprintf(text[count++], ENV_SIZE, "INVENTORY_INVENTORY__INSTANCE=%s", one->name);
     snprintf(text[count++], ENV_SIZE, "LD_LIBRARY_PATH=%s", ld == NULL ? "" : ld);
-    if (one->notify != NULL)
+    if (one->notify != NULL) {
         snprintf(text[count++], ENV_SIZE, "NOTIFY_SOCKET=%s", one->notify);
+        snprintf(text[count++], ENV_SIZE, "WATCHDOG_USEC=%d", INVENTORY_WATCHDOG_MS * 1000);
+    }
     for (size_t i = 0; i < count; i++)
         env[i] = text[i];
     one->pid = process_start((const char *const[]){program, "--config", one->file, NULL}, env, one->log);

@@ -15,6 +15,8 @@
 #define INVENTORY_PASSWORD "c4n4ry-of-the-inventory"
 #define INVENTORY_PREFIX "/inventory/"
 
+enum { INVENTORY_WATCHDOG_MS = 400 };
+
 struct inventory_world {
     struct etcd_server *stock, *discovery;
     struct temp_dir dir;
@@ -33,7 +35,7 @@ struct inventory {
     char file[128], log[128];
     struct port api, status;
     pid_t pid;
-    const char *notify; /* NOTIFY_SOCKET; NULL: none */
+    const char *notify; /* NOTIFY_SOCKET, and with it a watchdog of INVENTORY_WATCHDOG_MS; NULL: none */
     const char *stock;  /* where the stock is; NULL: the server itself */
 };
 
