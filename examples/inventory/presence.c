@@ -47,12 +47,12 @@ static capp_status register_instance(presence *self, bool ready, etcd_registrati
     etcd_error err;
 
     format_value(self, ready, value);
-    if (etcd_register(self->etcd, "inventory", self->settings->instance, value,
+    if (etcd_register(self->etcd, "inventory", self->settings->name, value,
                       ETCD_REGISTER_OPTS(.ttl_s = self->settings->registration_ttl_ms / 1000,
                                          .on_event = on_event, .user_data = self),
                       ret_registration, &err) != ETCD_OK)
         return capp_error_from_etcd(&err, reterr);
-    capp_log(self->log, CAPP_LOG_INFO, "presence", "registered as '%s'", self->settings->instance);
+    capp_log(self->log, CAPP_LOG_INFO, "presence", "registered as '%s'", self->settings->name);
     return CAPP_OK;
 }
 

@@ -4,8 +4,6 @@
 #include "settings.h"
 #include "stock.h"
 
-#include <inttypes.h>
-
 enum { QUEUE_MS = 30000, DISABLED_MS = 1000 };
 
 struct restock {
@@ -62,8 +60,10 @@ static bool restock_one(const char *item, int64_t quantity, int64_t mod_revision
     if (pass->status != CAPP_OK)
         return false;
     if (pass->outcome == STOCK_FENCED_DONE)
-        capp_log(self->log, CAPP_LOG_INFO, "restock", "%s: %" PRId64 ", was %" PRId64, item, target,
-                 quantity);
+        capp_log_with(self->log, CAPP_LOG_INFO, "restock",
+                      CAPP_LOG_FIELDS(CAPP_LOG_TEXT("item", item), CAPP_LOG_INT("was", quantity),
+                                      CAPP_LOG_INT("is", target)),
+                      "restocked");
     return pass->outcome != STOCK_FENCED_OUT;
 }
 
@@ -120,8 +120,8 @@ static capp_status take_turn(restock *self, capp_worker *worker, int64_t lock_tt
                           ETCD_LOCK_OPTS(.ttl_s = lock_ttl_ms / 1000, .timeout_ms = QUEUE_MS), &lock,
                           &err) != ETCD_OK)
         return capp_error_from_etcd(&err, reterr);
-    capp_log(self->log, CAPP_LOG_INFO, "restock", "this instance restocks, fencing number %" PRId64,
-             etcd_lock_fence(lock));
+    capp_log_with(self->log, CAPP_LOG_INFO, "restock",
+                  CAPP_LOG_FIELDS(CAPP_LOG_INT("fence", etcd_lock_fence(lock))), "this instance restocks");
     capp_set_status(self->app, "restocking");
     lead(self, worker, lock);
     capp_set_status(self->app, "not restocking");

@@ -11,12 +11,12 @@ bool name_is_valid(const char *name)
     return len >= 1 && len <= NAME_LEN_MAX && strspn(name, allowed) == len;
 }
 
-/* ---- inventory ---------------------------------------------------------------------------------------- */
+/* ---- instance ----------------------------------------------------------------------------------------- */
 
 CAPP_TYPE_DEFINE(instance_settings);
 
 static const capp_option instance_fields[] = {
-    CAPP_TEXT(instance_settings, instance, "instance", .flags = CAPP_OPTION_REQUIRED,
+    CAPP_TEXT(instance_settings, name, "name", .flags = CAPP_OPTION_REQUIRED,
               .help = "The name of this instance, different from all others."),
     CAPP_TEXT(instance_settings, prefix, "prefix", .fallback = "/inventory/",
               .help = "What all keys of the stock begin with."),
@@ -35,10 +35,9 @@ static capp_status check_instance(const void *options, capp_error *reterr)
     const instance_settings *settings = options;
     size_t len = strlen(settings->prefix);
 
-    if (!name_is_valid(settings->instance))
+    if (!name_is_valid(settings->name))
         return capp_fail(reterr, CAPP_E_INVALID_ARGUMENT,
-                         "instance: '%s' is not a name of 1 to %d of A-Z a-z 0-9 _ -", settings->instance,
-                         NAME_LEN_MAX);
+                         "name: '%s' is not one of 1 to %d of A-Z a-z 0-9 _ -", settings->name, NAME_LEN_MAX);
     if (len == 0 || len > PREFIX_LEN_MAX || settings->prefix[len - 1] != '/')
         return capp_fail(reterr, CAPP_E_INVALID_ARGUMENT, "prefix: '%s' is not 1 to %d bytes that end in '/'",
                          settings->prefix, PREFIX_LEN_MAX);
@@ -46,7 +45,7 @@ static capp_status check_instance(const void *options, capp_error *reterr)
 }
 
 static const capp_options instance_table =
-    CAPP_OPTIONS(instance_settings, "inventory", CAPP_FIELDS(instance_fields), .check = check_instance,
+    CAPP_OPTIONS(instance_settings, "instance", CAPP_FIELDS(instance_fields), .check = check_instance,
                  .help = "This instance. Takes effect at the next start.");
 
 /* ---- stock -------------------------------------------------------------------------------------------- */

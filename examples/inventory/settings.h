@@ -9,9 +9,9 @@
 enum { NAME_LEN_MAX = 64, PREFIX_LEN_MAX = 128 };
 bool name_is_valid(const char *name);
 
-/* `inventory`: who and where this instance is. */
+/* `instance`: who and where this instance is. */
 typedef struct instance_settings {
-    const char *instance;
+    const char *name;
     const char *prefix;
     const char *listen;
     const char *advertise;

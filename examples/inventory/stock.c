@@ -350,7 +350,7 @@ capp_status stock_claim(stock *self, const stock_settings *rules, const etcd_loc
     etcd_txn *txn = fenced_txn(lock);
 
     snprintf(key, sizeof(key), "%srestocker", self->instance->prefix);
-    etcd_txn_put(txn, ETCD_TXN_THEN, etcd_cstr(key), etcd_cstr(self->instance->instance),
+    etcd_txn_put(txn, ETCD_TXN_THEN, etcd_cstr(key), etcd_cstr(self->instance->name),
                  ETCD_PUT_OPTS(.lease_id = etcd_lock_lease_id(lock)));
     return commit_fenced(self, rules, txn, lock, ret_outcome, reterr);
 }

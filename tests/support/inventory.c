@@ -115,7 +115,7 @@ void inventory_write(struct inventory *one, const char *settings)
     file = fopen(path, "w");
     assert_non_null(file);
     fprintf(file,
-            "inventory:\n  listen: 127.0.0.1:%d\n  status: 127.0.0.1:%d\n  registration_ttl: 2s\n"
+            "instance:\n  listen: 127.0.0.1:%d\n  status: 127.0.0.1:%d\n  registration_ttl: 2s\n"
             "etcd:\n  clients:\n    discovery:\n      username: inventory\n"
             "      password: { env: INVENTORY_DISCOVERY_PASSWORD }\n%s",
             one->api.number, one->status.number, settings);
@@ -138,7 +138,7 @@ void inventory_start(struct inventory *one)
     snprintf(text[count++], ENV_SIZE, "%sDISCOVERY__ENDPOINTS=%s", prefix,
              etcd_server_endpoint(one->world->discovery, 0));
     snprintf(text[count++], ENV_SIZE, "INVENTORY_DISCOVERY_PASSWORD=%s", INVENTORY_PASSWORD);
-    snprintf(text[count++], ENV_SIZE, "INVENTORY_INVENTORY__INSTANCE=%s", one->name);
+    snprintf(text[count++], ENV_SIZE, "INVENTORY_INSTANCE__NAME=%s", one->name);
     snprintf(text[count++], ENV_SIZE, "LD_LIBRARY_PATH=%s", ld == NULL ? "" : ld);
     if (one->notify != NULL) {
         snprintf(text[count++], ENV_SIZE, "NOTIFY_SOCKET=%s", one->notify);

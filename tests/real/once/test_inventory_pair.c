@@ -11,7 +11,7 @@
 #define SETTINGS "restock: { minimum: 10, target: 30, interval: 100ms, lock_ttl: 2s }\n"
 #define APPLES INVENTORY_PREFIX "items/apples"
 #define RESTOCKER INVENTORY_PREFIX "restocker"
-#define RESTOCKS "this instance restocks, fencing number "
+#define RESTOCKS "this instance restocks fence="
 
 /* A holder's TTL and what the server and a loaded machine add to it. */
 enum { TTL_MS = 2000, TAKE_OVER_MS = TTL_MS + 3000 };
@@ -116,9 +116,9 @@ static void one_of_two_restocks(void **state)
         inventory_put(world.stock, APPLES, "3");
         inventory_await_value(world.stock, APPLES, "30");
     }
-    assert_true(inventory_logged(&a, "restock: apples: 30, was 3"));
+    assert_true(inventory_logged(&a, "restocked item=apples was=3 is=30"));
     assert_false(inventory_logged(&b, RESTOCKS));
-    assert_false(inventory_logged(&b, "restock: apples"));
+    assert_false(inventory_logged(&b, "restocked item=apples"));
     /* A turn that is given up is the other's at once, not after the TTL. */
     int64_t deadline_ms = test_deadline_ms(TTL_MS / 2);
     inventory_signal(&a, SIGTERM);
@@ -146,7 +146,7 @@ static void a_killed_one_is_succeeded(void **state)
     printf("succeeded after %d ms, TTL %d ms\n", (int)(test_now_ms() - before_ms), TTL_MS);
     assert_true(test_now_ms() < deadline_ms);
     inventory_await_value(world.stock, APPLES, "30");
-    assert_true(inventory_logged(&b, "restock: apples: 30, was 2"));
+    assert_true(inventory_logged(&b, "restocked item=apples was=2 is=30"));
     assert_true(fence_of(&b) > fence);
     assert_false(fence_holds(key, fence));
     inventory_start_ready(&a);
@@ -166,8 +166,8 @@ static void one_that_slept_does_no_harm(void **state)
     inventory_await_log(&a, "WARN  restock: the lock was lost");
     inventory_put(world.stock, APPLES, "4");
     inventory_await_value(world.stock, APPLES, "30");
-    assert_true(inventory_logged(&b, "restock: apples: 30, was 4"));
-    assert_false(inventory_logged(&a, "restock: apples"));
+    assert_true(inventory_logged(&b, "restocked item=apples was=4 is=30"));
+    assert_false(inventory_logged(&a, "restocked item=apples"));
     assert_true(real_wait_keys(&real, INVENTORY_PREFIX "locks/restock/", 2, 5000));
     stop_pair();
 }

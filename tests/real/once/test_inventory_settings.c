@@ -102,6 +102,31 @@ static void mistakes_change_nothing(void **state)
     stop();
 }
 
+/* At the most talkative level, which it reaches without a restart, and on every page. */
+static void a_password_is_never_shown(void **state)
+{
+    static const char *const pages[] = {"/live", "/ready", "/config"};
+
+    (void)state;
+    inventory_make(&one, &world, "a", "restock: { interval: 100ms }\n");
+    inventory_start_ready(&one);
+    assert_false(inventory_logged(&one, "DEBUG"));
+    reload("app: { log: { level: trace } }\nrestock: { interval: 100ms }\n");
+    inventory_await(&one, "/config", 200, "app.log.level: trace  #");
+    for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+        assert_int_equal(inventory_http(&one.status, "GET", pages[i], NULL, text), 200);
+        assert_null(strstr(text, INVENTORY_PASSWORD));
+    }
+    assert_non_null(strstr(text, "etcd.clients.discovery.password: {env: \"INVENTORY_DISCOVERY_PASSWORD\"}"));
+    /* The next connection logs in again. */
+    assert_true(etcd_server_kill(world.discovery, 0));
+    assert_true(etcd_server_restart(world.discovery, 0) && etcd_server_wait(world.discovery, 0));
+    inventory_await(&one, "/ready", 200, NULL);
+    stop();
+    assert_true(inventory_logged(&one, "DEBUG"));
+    assert_false(inventory_logged(&one, INVENTORY_PASSWORD));
+}
+
 /* ---- what the service manager is told ----------------------------------------------------------------- */
 
 struct manager {
@@ -171,6 +196,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(a_file_is_read_again, end_instance),
         cmocka_unit_test_teardown(mistakes_change_nothing, end_instance),
+        cmocka_unit_test_teardown(a_password_is_never_shown, end_instance),
         cmocka_unit_test_teardown(the_service_manager_is_told, end_instance),
     };
 
