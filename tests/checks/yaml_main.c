@@ -35,6 +35,7 @@ int main(int argc, char **argv)
     if (setenv("ETCD_DISCOVERY_PASSWORD", "secret", 1) != 0)
         return EXIT_FAILURE;
     capp_use_log_level(builder, CAPP_LOG_OFF);
+    capp_use_config_value(builder, "app.log.output", "stderr"); /* no file is to be made */
     capp_use_config_file(builder, argv[1], 0);
     capp_add_options(builder, &http_def);
     capp_configure(builder, capp_etcd(NULL, NULL));
