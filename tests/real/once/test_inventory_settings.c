@@ -73,10 +73,12 @@ static void a_file_is_read_again(void **state)
     assert_int_equal(add("pears", 30), 409);
     assert_int_equal(add("pears", 20), 200);
     /* Nothing about it in the file: the table's fallback counts. */
-    reload(IDLE);
+    assert_false(inventory_logged(&one, "DEBUG"));
+    reload(IDLE "app: { log: { level: debug } }\n");
     inventory_await(&one, "/config", 200, "stock.max_quantity: 1000000  # default");
     assert_int_equal(add("plums", 999), 200);
     stop();
+    assert_true(inventory_logged(&one, "DEBUG"));
 }
 
 static void mistakes_change_nothing(void **state)
@@ -102,17 +104,18 @@ static void mistakes_change_nothing(void **state)
     stop();
 }
 
-/* At the most talkative level, which it reaches without a restart, and on every page. */
+#define TALKATIVE "app: { log: { level: trace } }\nrestock: { interval: 100ms }\n"
+
+/* At the most talkative level, in every connection, and on every page. */
 static void a_password_is_never_shown(void **state)
 {
     static const char *const pages[] = {"/live", "/ready", "/config"};
 
     (void)state;
-    inventory_make(&one, &world, "a", "restock: { interval: 100ms }\n");
+    inventory_make(&one, &world, "a", TALKATIVE);
     inventory_start_ready(&one);
-    assert_false(inventory_logged(&one, "DEBUG"));
-    reload("app: { log: { level: trace } }\nrestock: { interval: 100ms }\n");
-    inventory_await(&one, "/config", 200, "app.log.level: trace  #");
+    inventory_signal(&one, SIGHUP);
+    inventory_await_log(&one, "INFO  app: reloaded");
     for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
         assert_int_equal(inventory_http(&one.status, "GET", pages[i], NULL, text), 200);
         assert_null(strstr(text, INVENTORY_PASSWORD));
@@ -123,7 +126,7 @@ static void a_password_is_never_shown(void **state)
     assert_true(etcd_server_restart(world.discovery, 0) && etcd_server_wait(world.discovery, 0));
     inventory_await(&one, "/ready", 200, NULL);
     stop();
-    assert_true(inventory_logged(&one, "DEBUG"));
+    assert_true(inventory_logged(&one, "DEBUG etcd: "));
     assert_false(inventory_logged(&one, INVENTORY_PASSWORD));
 }
 
