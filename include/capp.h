@@ -13,6 +13,7 @@
 #include <capp/module.h>
 #include <capp/monitor.h>
 #include <capp/options.h>
+#include <capp/scope.h>
 #include <capp/service.h>
 #include <capp/source.h>
 #include <capp/type.h>

@@ -18,6 +18,7 @@
 #include <capp/type.h>
 
 #include <stdbool.h>
+#include <stddef.h>
 
 CAPP_BEGIN_DECLS
 
@@ -164,7 +165,8 @@ CAPP_API int capp_main(capp_builder *builder);
  * @param name        NULL for the unnamed one.
  * @param[out] reterr Set on failure only. NULL if not wanted. CAPP_E_NOT_FOUND: the message lists the
  *                    names that exist; CAPP_E_STATE: inside an `init`, before the object is
- *                    made; CAPP_E_INVALID_ARGUMENT: @p app or @p type is NULL.
+ *                    made, or the service is scoped or transient: open a scope (scope.h);
+ *                    CAPP_E_INVALID_ARGUMENT: @p app or @p type is NULL.
  * @return The object, borrowed until capp_free(); NULL on failure.
  *
  * @par Threads
@@ -172,6 +174,19 @@ CAPP_API int capp_main(capp_builder *builder);
  * @since 0.1
  */
 CAPP_API void *capp_resolve(const capp_app *app, const capp_type *type, const char *name, capp_error *reterr);
+
+/**
+ * All objects of a type that exist once per application, whatever their names, in the order of
+ * registration; each object once, also behind aliases. The same as CAPP_INJECT_LIST injects.
+ *
+ * @param[out] objects  Filled with at most `capacity` of them, borrowed until capp_free().
+ * @return How many there are, which may be more than @p capacity; 0 when @p app or @p type is NULL.
+ *
+ * @par Threads
+ * Any thread, without locks.
+ * @since 0.1
+ */
+CAPP_API size_t capp_resolve_all(const capp_app *app, const capp_type *type, void **objects, size_t capacity);
 
 /** The name of the application. Borrowed until capp_free(). Any thread. @since 0.1 */
 CAPP_API const char *capp_app_name(const capp_app *app);

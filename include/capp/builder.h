@@ -205,6 +205,34 @@ CAPP_API void capp_add_worker(capp_builder *builder, const char *name, capp_work
 CAPP_API void capp_add_worker_with(capp_builder *builder, const char *name, capp_worker_fn *fn,
                                    void *user_data, const capp_worker_opts *opts);
 
+/**
+ * Says where in the program the next thing is registered, for the messages of capp_build() and for
+ * capp_describe(). The functions that register something are macros as well, which call this with the place
+ * where they stand; a binding for another language calls it with a place of that language. A program that
+ * defines CAPP_NO_PLACES before it includes a header does without.
+ *
+ * @param file  A path, of which the last part is kept. Copied.
+ * @return @p builder, which may be NULL.
+ * @since 0.1
+ */
+CAPP_API capp_builder *capp_builder_at(capp_builder *builder, const char *file, int line);
+
+#ifndef CAPP_NO_PLACES
+/* clang-format off */
+/** The function of the same name, told its place; see capp_builder_at(). */
+#define capp_configure(builder, ...) \
+    capp_configure(capp_builder_at((builder), __FILE__, __LINE__), __VA_ARGS__)
+#define capp_add_service(builder, ...) \
+    capp_add_service(capp_builder_at((builder), __FILE__, __LINE__), __VA_ARGS__)
+#define capp_add_worker(builder, ...) \
+    capp_add_worker(capp_builder_at((builder), __FILE__, __LINE__), __VA_ARGS__)
+#define capp_add_worker_with(builder, ...) \
+    capp_add_worker_with(capp_builder_at((builder), __FILE__, __LINE__), __VA_ARGS__)
+#define capp_add_options(builder, ...) \
+    capp_add_options(capp_builder_at((builder), __FILE__, __LINE__), __VA_ARGS__)
+/* clang-format on */
+#endif
+
 CAPP_END_DECLS
 
 #endif

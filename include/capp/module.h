@@ -273,6 +273,34 @@ CAPP_API bool capp_setup_place(const capp_setup *setup, const char *key, char *d
 CAPP_API capp_status capp_setup_fail(capp_setup *setup, capp_status status, const char *format, ...)
     CAPP_PRINTF(3, 4);
 
+/**
+ * Says where the next thing is registered; as capp_builder_at(), for a module. Where a module does not say
+ * it, the place of its capp_configure() is shown.
+ *
+ * @return @p setup.
+ * @since 0.1
+ */
+CAPP_API capp_setup *capp_setup_at(capp_setup *setup, const char *file, int line);
+
+#ifndef CAPP_NO_PLACES
+/* clang-format off */
+/** The function of the same name, told its place; see capp_setup_at(). */
+#define capp_publish(setup, ...) capp_publish(capp_setup_at((setup), __FILE__, __LINE__), __VA_ARGS__)
+#define capp_provide(setup, ...) capp_provide(capp_setup_at((setup), __FILE__, __LINE__), __VA_ARGS__)
+#define capp_alias(setup, ...) capp_alias(capp_setup_at((setup), __FILE__, __LINE__), __VA_ARGS__)
+#define capp_require(setup, ...) capp_require(capp_setup_at((setup), __FILE__, __LINE__), __VA_ARGS__)
+#define capp_add_hook(setup, ...) capp_add_hook(capp_setup_at((setup), __FILE__, __LINE__), __VA_ARGS__)
+#define capp_setup_add_service(setup, ...) \
+    capp_setup_add_service(capp_setup_at((setup), __FILE__, __LINE__), __VA_ARGS__)
+#define capp_setup_add_worker(setup, ...) \
+    capp_setup_add_worker(capp_setup_at((setup), __FILE__, __LINE__), __VA_ARGS__)
+#define capp_setup_add_worker_with(setup, ...) \
+    capp_setup_add_worker_with(capp_setup_at((setup), __FILE__, __LINE__), __VA_ARGS__)
+#define capp_setup_add_options(setup, ...) \
+    capp_setup_add_options(capp_setup_at((setup), __FILE__, __LINE__), __VA_ARGS__)
+/* clang-format on */
+#endif
+
 CAPP_END_DECLS
 
 #endif

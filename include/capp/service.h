@@ -35,33 +35,49 @@
 
 CAPP_BEGIN_DECLS
 
-/** How often a service exists. More will follow; anything but CAPP_SINGLETON is refused for now. */
+/** How often a service exists. Only a singleton has `start`, `stop`, `run`, `reload` and `health`. */
 typedef enum capp_lifetime {
-    CAPP_SINGLETON = 0, /**< One object per application. */
+    CAPP_SINGLETON = 0, /**< One object per application, made by capp_build() and ended by capp_free(). */
+    /**
+     * One object per scope (scope.h), made when something in the scope needs it first and ended with the
+     * scope. A singleton cannot inject it, not even through a transient service: it would keep it for
+     * longer than its scope.
+     */
+    CAPP_SCOPED = 1,
+    /** One object for each field that injects it, ended after its owner; or for each capp_scope_resolve(). */
+    CAPP_TRANSIENT = 2,
     CAPP_LIFETIME_FORCE_INT32 = 0x7fffffff
 } capp_lifetime;
 
 /** The field stays NULL when nothing is registered; every other failure still fails. */
 #define CAPP_INJECT_OPTIONAL (UINT32_C(1) << 0)
+/**
+ * The field is a list, with a NULL at its end, of all objects of the type that exist once per application,
+ * whatever their names, in the order of registration; each object once, also behind aliases. The list
+ * belongs to the host and lives as long as the application. Scoped and transient services are not in it.
+ */
+#define CAPP_INJECT_ALL (UINT32_C(1) << 1)
 
 /** One field to be injected. Made by CAPP_INJECT and its sisters. Frozen. */
 typedef struct capp_inject {
     const char *field;     /**< The name of the field, for messages. */
     const capp_type *type; /**< What is wanted. */
     const char *name;      /**< Under which name; NULL: the unnamed one. */
-    size_t offset;         /**< Of the field, which is a pointer to the type. */
-    uint32_t flags;        /**< CAPP_INJECT_OPTIONAL or 0. */
+    size_t offset;         /**< Of the field, which is a pointer to the type; with CAPP_INJECT_ALL a list. */
+    uint32_t flags;        /**< CAPP_INJECT_… */
     uint32_t reserved;     /**< Zero. */
 } capp_inject;
 
 /**
  * Makes the object ready. Its memory is zeroed and its fields are injected. Must
  * clean up after itself when it fails: `fini` is not called then. Runs inside
- * capp_build(), on its thread; a thing that takes time or needs a server belongs into `start`.
+ * capp_build(), for a scoped or transient service inside capp_scope_resolve(), on its thread; a thing that
+ * takes time or needs a server belongs into `start`.
  */
 typedef capp_status capp_init_fn(void *self, capp_error *reterr);
 
-/** Undoes capp_init_fn; the memory itself belongs to the host. Runs inside capp_free(), on its thread. */
+/** Undoes capp_init_fn; the memory itself belongs to the host. Runs inside capp_free() or capp_scope_free().
+ */
 typedef void capp_fini_fn(void *self);
 
 /**
@@ -125,7 +141,7 @@ typedef struct capp_service {
     size_t size;               /**< sizeof(capp_service). */
     const capp_type *type;     /**< The type of the object. */
     const char *name;          /**< Under which name it is registered; NULL: unnamed. Copied. */
-    size_t object_size;        /**< Bytes of the object; at least 1. */
+    size_t object_size;        /**< Bytes of the object, at least 1; with `make` of what that is given. */
     const capp_inject *inject; /**< The fields to inject. Must live as long as the application. */
     size_t inject_count;       /**< Rows of `inject`. */
     capp_init_fn *init;        /**< May be NULL, like the next three. */
@@ -134,7 +150,7 @@ typedef struct capp_service {
     capp_stop_fn *stop;
     int64_t start_timeout_ms;         /**< A start that takes longer has failed. 0: no limit of its own. */
     int64_t stop_timeout_ms;          /**< 0: what is left of the shutdown limit. */
-    capp_lifetime lifetime;           /**< CAPP_SINGLETON. */
+    capp_lifetime lifetime;           /**< Default CAPP_SINGLETON. */
     uint32_t reserved;                /**< Zero. */
     capp_make_fn *make;               /**< A factory function; `init` and `fini` are NULL then. */
     capp_unmake_fn *unmake;           /**< May be NULL; only with `make`. */
@@ -172,8 +188,37 @@ typedef struct capp_service {
 /** As CAPP_INJECT_NAMED; the field stays NULL when there is none. */
 #define CAPP_INJECT_NAMED_OPT(S, field, T, name) CAPP_ROW_(S, field, T, name, CAPP_INJECT_OPTIONAL)
 
+/* The offset of a field, if the field is a list of pointers to T. */
+#define CAPP_LIST_FIELD_(S, field, T) \
+    _Generic(((S *)0)->field, T *const *: offsetof(S, field), T **: offsetof(S, field), \
+             const T *const *: offsetof(S, field))
+
+/** A row that fills `S.field`, a `T *const *` or `T **`, with the list of all T; see CAPP_INJECT_ALL. */
+#define CAPP_INJECT_LIST(S, field, T) \
+    {#field, &T##_type, NULL, CAPP_LIST_FIELD_(S, field, T), CAPP_INJECT_ALL, 0}
+
 /** Inside CAPP_SERVICE: the service's table of capp_inject rows, an array. */
 #define CAPP_INJECTS(table) .inject = (table), .inject_count = sizeof(table) / sizeof((table)[0])
+
+/* The offset of a member, if it is an I; anything else does not compile. */
+#define CAPP_MEMBER_(S, member, I) \
+    _Generic(&((S *)0)->member, I *: offsetof(S, member), const I *: offsetof(S, member))
+
+/**
+ * A row that publishes `S.member`, an I, under the type I and the name of the service: whoever injects an
+ * `I *` gets the address of the member. By custom I is a struct of functions.
+ */
+#define CAPP_PROVIDES(S, member, I) {&I##_type, NULL, CAPP_MEMBER_(S, member, I), 0, 0}
+
+/** As CAPP_PROVIDES, under a name of its own. */
+#define CAPP_PROVIDES_AS(S, member, I, name) {&I##_type, (name), CAPP_MEMBER_(S, member, I), 0, 0}
+
+/** Inside CAPP_SERVICE: the service's table of capp_provided rows, an array. */
+#define CAPP_PROVIDED(table) .provides = (table), .provide_count = sizeof(table) / sizeof((table)[0])
+
+/** The S whose member `pointer` points to: what a function of an interface does with its first argument. */
+#define CAPP_SELF(S, member, pointer) \
+    ((S *)(void *)((char *)(1 ? (pointer) : &((S *)0)->member) - offsetof(S, member)))
 
 /**
  * Initialises a capp_service of type T; what follows T are designated initialisers, at
@@ -181,6 +226,15 @@ typedef struct capp_service {
  */
 #define CAPP_SERVICE(T, ...) \
     {.size = sizeof(capp_service), .type = &T##_type, .object_size = sizeof(T), __VA_ARGS__}
+
+/**
+ * Initialises a capp_service whose object, a T, a function makes; `deps_struct` is the struct that is
+ * injected and passed to it, `char` where it needs nothing:
+ *
+ *     CAPP_FACTORY(pool, pool_deps, CAPP_INJECTS(pool_rows), .make = pool_make, .unmake = pool_unmake)
+ */
+#define CAPP_FACTORY(T, deps_struct, ...) \
+    {.size = sizeof(capp_service), .type = &T##_type, .object_size = sizeof(deps_struct), __VA_ARGS__}
 
 /* clang-format on */
 

@@ -2,6 +2,7 @@
 #include "capp/app.h"
 
 #include "base/str.h"
+#include "capp/scope.h"
 #include "fail.h"
 #include "host.h"
 
@@ -9,14 +10,14 @@
 
 CAPP_TYPE_DEFINE(capp_app);
 
-static bool publish_own(capp_app *app, const capp_type *type, void *object)
+static bool publish_own(capp_app *app, enum capp__entry_kind kind, const capp_type *type, void *object)
 {
     struct capp__entry *entry = ETCD__NEW(struct capp__entry);
 
     if (entry == NULL)
         return false;
     entry->type = type;
-    entry->kind = CAPP__OBJECT;
+    entry->kind = kind;
     entry->object = object;
     etcd__format(entry->origin, sizeof(entry->origin), "the host");
     return capp__container_add(&app->container, entry, NULL) == CAPP_OK;
@@ -51,22 +52,14 @@ capp_app *capp__app_new(void)
     app->shutdown_timeout_ms = CAPP__SHUTDOWN_TIMEOUT_MS;
     etcd__format(app->name, sizeof(app->name), "app");
     etcd__format(app->environment, sizeof(app->environment), "development");
-    if (!publish_own(app, &capp_app_type, app) || !publish_own(app, &capp_logger_type, &app->logger)) {
+    app->keeper.container = &app->container;
+    if (!publish_own(app, CAPP__OBJECT, &capp_app_type, app) ||
+        !publish_own(app, CAPP__OBJECT, &capp_logger_type, &app->logger) ||
+        !publish_own(app, CAPP__SCOPE, &capp_scope_type, NULL)) {
         capp__app_destroy(app);
         return NULL;
     }
     return app;
-}
-
-static void end_services(capp_app *app)
-{
-    while (app->made > 0) {
-        struct capp__entry *entry = app->order.items[--app->made];
-
-        if (entry->service.fini != NULL)
-            entry->service.fini(entry->object);
-        etcd__free(entry->object);
-    }
 }
 
 static void end_components(capp_app *app)
@@ -92,7 +85,8 @@ void capp__app_destroy(capp_app *app)
 {
     if (app == NULL)
         return;
-    end_services(app);
+    atomic_store(&app->has_scopes, false);
+    capp__keeper_end(&app->keeper);
     end_components(app);
     for (size_t i = 0; i < app->on_stopping.count; i++)
         capp_cancel_remove(app->on_stopping.items[i]);
@@ -114,10 +108,18 @@ void capp__app_destroy(capp_app *app)
 
 void capp_free(capp_app *app)
 {
+    size_t open_scopes;
+
     if (app == NULL)
         return;
     if (capp__phase_is_alive(atomic_load(&app->phase))) {
         capp_log(&app->logger, CAPP_LOG_ERROR, "app", "capp_free: it still runs; nothing is freed");
+        return;
+    }
+    open_scopes = atomic_load(&app->open_scopes);
+    if (open_scopes > 0) {
+        capp_log(&app->logger, CAPP_LOG_ERROR, "app", "capp_free: %zu scope%s still open; nothing is freed",
+                 open_scopes, open_scopes == 1 ? " is" : "s are");
         return;
     }
     if (app->left_behind)
@@ -127,22 +129,32 @@ void capp_free(capp_app *app)
 
 void *capp_resolve(const capp_app *app, const capp_type *type, const char *name, capp_error *reterr)
 {
-    char what[256], others[256];
+    char what[256];
 
     if (app == NULL || type == NULL) {
         capp_fail(reterr, CAPP_E_INVALID_ARGUMENT, "capp_resolve: %s is NULL", app == NULL ? "app" : "type");
         return NULL;
     }
     struct capp__entry *entry = capp__container_find(&app->container, type, name);
-    void *object = entry == NULL ? NULL : capp__entry_behind(entry)->object;
-    if (entry != NULL && object == NULL)
+    if (entry == NULL) {
+        capp__fail_not_found(&app->container, type, name, reterr);
+        return NULL;
+    }
+    void *object = capp__keeper_find(&app->keeper, entry);
+    capp_lifetime lifetime = capp__entry_lifetime(entry);
+    if (lifetime != CAPP_SINGLETON)
+        capp_fail(reterr, CAPP_E_STATE, "%s is %s: open a scope and ask that",
+                  capp__describe(what, sizeof(what), type, name), capp__lifetime_name(lifetime));
+    else if (object == NULL)
         capp_fail(reterr, CAPP_E_STATE, "%s is not made yet: inject it instead",
                   capp__describe(what, sizeof(what), type, name));
-    else if (object == NULL)
-        capp_fail(reterr, CAPP_E_NOT_FOUND, "there is no %s%s; %s", name == NULL ? "unnamed " : "",
-                  capp__describe(what, sizeof(what), type, name),
-                  capp__container_alternatives(&app->container, others, sizeof(others), type, name));
     return object;
+}
+
+size_t capp_resolve_all(const capp_app *app, const capp_type *type, void **objects, size_t capacity)
+{
+    return app == NULL || type == NULL ? 0
+                                       : capp__container_objects(&app->container, type, objects, capacity);
 }
 
 const char *capp_app_name(const capp_app *app)

@@ -7,6 +7,7 @@
 #include "fail.h"
 #include "graph.h"
 #include "host.h"
+#include "setup.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -24,25 +25,34 @@ static void read_environment(capp_builder *builder)
         capp__setup_mistake(builder->program, error.status, error.message);
 }
 
-static bool module_is_sound(capp_builder *builder, const capp_module *module, struct capp_setup *setup)
+static void refuse_module(capp_builder *builder, const struct capp__added *added, capp_status status,
+                          const char *text)
 {
+    memcpy(builder->program->place, added->place, sizeof(added->place));
+    capp__setup_refuse(builder->program, status, text);
+}
+
+static bool module_is_sound(capp_builder *builder, const struct capp__added *added, struct capp_setup *setup)
+{
+    const capp_module *module = &added->module;
     capp_error error;
 
     if (module->size != sizeof(*module) || module->configure == NULL) {
-        capp__setup_mistake(builder->program, CAPP_E_INVALID_ARGUMENT,
-                            "capp_configure: the module was not initialised");
+        refuse_module(builder, added, CAPP_E_INVALID_ARGUMENT,
+                      "capp_configure: the module was not initialised");
         return false;
     }
     if (capp__name_set(setup->module, module->name, "capp_configure: module.name", &error) != CAPP_OK) {
-        capp__setup_mistake(builder->program, error.status, error.message);
+        refuse_module(builder, added, error.status, error.message);
         return false;
     }
     etcd__format(setup->origin, sizeof(setup->origin), "module %s", setup->module);
     return true;
 }
 
-static void configure_module(capp_builder *builder, const capp_module *module)
+static void configure_module(capp_builder *builder, const struct capp__added *added)
 {
+    const capp_module *module = &added->module;
     struct capp_setup *setup = capp__setup_new(builder);
     capp_error error = {0};
 
@@ -50,7 +60,8 @@ static void configure_module(capp_builder *builder, const capp_module *module)
         builder->mistakes.no_memory = true;
         return;
     }
-    if (!module_is_sound(builder, module, setup))
+    memcpy(setup->added_at, added->place, sizeof(setup->added_at));
+    if (!module_is_sound(builder, added, setup))
         return;
     capp_status status = module->configure(setup, module, &error);
     if (status == CAPP_OK)
@@ -87,25 +98,6 @@ static capp_status provide(struct capp__entry *entry, capp_error *reterr)
     return status;
 }
 
-/* The object that a row of a service in `order` asks for; NULL for an optional one that is not there. */
-static void *wanted_object(const capp_app *app, const capp_type *type, const char *name)
-{
-    struct capp__entry *entry = capp__container_find(&app->container, type, name);
-
-    return entry == NULL ? NULL : capp__entry_behind(entry)->object;
-}
-
-static void inject(const capp_app *app, const capp_service *service, void *object)
-{
-    for (size_t i = 0; i < service->inject_count; i++) {
-        const capp_inject *row = &service->inject[i];
-        void *value = wanted_object(app, row->type, row->name);
-
-        assert(value != NULL || (row->flags & CAPP_INJECT_OPTIONAL) != 0);
-        memcpy((char *)object + row->offset, &value, sizeof(value));
-    }
-}
-
 /* Registers the service for start and stop, once its object exists. */
 static capp_status add_component(capp_app *app, const struct capp__entry *entry, capp_error *reterr)
 {
@@ -116,6 +108,7 @@ static capp_status add_component(capp_app *app, const struct capp__entry *entry,
         return capp__fail_memory(reterr);
     }
     capp__describe(component->label, sizeof(component->label), entry->type, entry->name);
+    memcpy(component->place, entry->place, sizeof(component->place));
     component->self = entry->object;
     component->start = entry->service.start;
     component->stop = entry->service.stop;
@@ -128,36 +121,22 @@ static capp_status add_component(capp_app *app, const struct capp__entry *entry,
     return CAPP_OK;
 }
 
-static capp_status init_service(const capp_service *service, const struct capp__entry *entry, void *object,
-                                capp_error *reterr)
-{
-    char what[256];
-    capp_error error = {0};
-    capp_status status = service->init == NULL ? CAPP_OK : service->init(object, &error);
-
-    if (status == CAPP_OK)
-        return CAPP_OK;
-    capp__error_settle(&error, status);
-    capp_error_prefix(&error, "init of %s", capp__describe(what, sizeof(what), entry->type, entry->name));
-    capp__error_copy(reterr, &error);
-    return status;
-}
-
 static capp_status make_service(capp_app *app, struct capp__entry *entry, capp_error *reterr)
 {
-    void *object = etcd__calloc(1, entry->service.object_size);
+    void *object;
+    capp_status status;
 
-    if (object == NULL)
-        return capp__fail_memory(reterr);
-    inject(app, &entry->service, object);
-    capp_status status = init_service(&entry->service, entry, object, reterr);
-    if (status != CAPP_OK) {
-        etcd__free(object);
-        return status;
-    }
-    entry->object = object;
-    app->made++; /* from here on capp__app_destroy ends it */
-    return add_component(app, entry, reterr);
+    if (entry->service.lifetime != CAPP_SINGLETON)
+        return CAPP_OK;
+    status = capp__keeper_make(&app->keeper, entry, &object, reterr);
+    return status == CAPP_OK ? add_component(app, entry, reterr) : status;
+}
+
+static void fill_lists(const capp_app *app)
+{
+    for (size_t i = 0; i < app->container.lists.count; i++)
+        capp__container_list(&app->container,
+                             ((const struct capp__all *)app->container.lists.items[i])->type);
 }
 
 static void fill_requirements(const capp_app *app)
@@ -166,7 +145,7 @@ static void fill_requirements(const capp_app *app)
         const struct capp__requirement *need = app->requirements.items[i];
 
         if (need->slot != NULL)
-            *need->slot = wanted_object(app, need->type, need->name);
+            *need->slot = capp__entry_object(capp__container_find(&app->container, need->type, need->name));
     }
 }
 
@@ -190,6 +169,8 @@ capp_status capp__make(capp_app *app, capp_error *reterr)
             return status;
     }
     fill_requirements(app);
+    fill_lists(app);
+    atomic_store(&app->has_scopes, true);
     return capp__host_services(app, reterr);
 }
 
@@ -199,8 +180,13 @@ void capp__configure_all(capp_builder *builder)
     capp__config_load(&builder->app->config, &builder->mistakes);
     capp__config_host(builder);
     capp__log_host(builder);
-    for (size_t i = 0; i < builder->options.count; i++)
-        capp_setup_add_options(builder->program, builder->options.items[i]);
+    for (size_t i = 0; i < builder->options.count; i++) {
+        const struct capp__added *added = builder->options.items[i];
+
+        memcpy(builder->program->place, added->place, sizeof(added->place));
+        capp_setup_add_options(builder->program, added->options);
+        builder->program->place[0] = '\0';
+    }
     for (size_t i = 0; i < builder->modules.count; i++)
         configure_module(builder, builder->modules.items[i]);
     capp__config_check_unknown(&builder->app->config, builder->app->config.built, false,

@@ -3,6 +3,7 @@
 
 #include "fail.h"
 #include "host.h"
+#include "setup.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -25,21 +26,24 @@ capp_builder *capp_builder_new(void)
     return builder;
 }
 
-static void free_module(capp_module *module)
+static void free_added(struct capp__ptrs *list)
 {
-    if (module->destroy != NULL)
-        module->destroy(module->data);
-    etcd__free(module);
+    for (size_t i = list->count; i-- > 0;) {
+        struct capp__added *added = list->items[i];
+
+        if (added->module.destroy != NULL)
+            added->module.destroy(added->module.data);
+        etcd__free(added);
+    }
+    capp__ptrs_deinit(list);
 }
 
 void capp_builder_free(capp_builder *builder)
 {
     if (builder == NULL)
         return;
-    for (size_t i = builder->modules.count; i-- > 0;)
-        free_module(builder->modules.items[i]);
-    capp__ptrs_deinit(&builder->modules);
-    capp__ptrs_deinit(&builder->options);
+    free_added(&builder->modules);
+    free_added(&builder->options);
     capp__mistakes_deinit(&builder->mistakes);
     capp__app_destroy(builder->app);
     etcd__free(builder);
@@ -113,17 +117,31 @@ void capp_use_notify(capp_builder *builder, capp_notify notify)
         builder->app->notify = notify;
 }
 
+capp_builder *capp_builder_at(capp_builder *builder, const char *file, int line)
+{
+    if (builder != NULL)
+        capp_setup_at(builder->program, file, line);
+    return builder;
+}
+
+bool capp__builder_keep(capp_builder *builder, struct capp__ptrs *list, const struct capp__added *added)
+{
+    struct capp__added *copy = etcd__memdup(added, sizeof(*added));
+
+    if (copy == NULL || !capp__ptrs_push(list, copy)) {
+        etcd__free(copy);
+        builder->mistakes.no_memory = true;
+        return false;
+    }
+    capp__setup_take_place(builder->program, copy->place);
+    return true;
+}
+
 void capp_configure(capp_builder *builder, capp_module module)
 {
-    capp_module *copy = capp__builder_is_open(builder, "capp_configure")
-                            ? etcd__memdup(&module, sizeof(module))
-                            : NULL;
-
-    if (copy != NULL && capp__ptrs_push(&builder->modules, copy))
+    if (capp__builder_is_open(builder, "capp_configure") &&
+        capp__builder_keep(builder, &builder->modules, &(const struct capp__added){.module = module}))
         return;
-    etcd__free(copy);
-    if (builder != NULL && !builder->sealed)
-        builder->mistakes.no_memory = true;
     if (module.destroy != NULL)
         module.destroy(module.data);
 }

@@ -2,6 +2,7 @@
 /* What a program and its modules say about the configuration while they are put together. */
 #include "base/str.h"
 #include "host.h"
+#include "setup.h"
 
 #include <string.h>
 
@@ -108,9 +109,8 @@ void capp_use_config_value(capp_builder *builder, const char *key, const char *v
 
 void capp_add_options(capp_builder *builder, const capp_options *options)
 {
-    if (is_open(builder, "capp_add_options") &&
-        !capp__ptrs_push(&builder->options, (void *)(uintptr_t)options))
-        builder->mistakes.no_memory = true;
+    if (is_open(builder, "capp_add_options"))
+        capp__builder_keep(builder, &builder->options, &(const struct capp__added){.options = options});
 }
 
 /* CAPP_OK when the table can be used; else the mistake is noted. */

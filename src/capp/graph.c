@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The graph has the services as nodes and their inject rows as edges; an edge to
- * anything but a service ends there. It is walked depth first with the path kept in the
- * entries (walk.parent), not on the stack, so that a long chain costs no stack. Optional
+ * The graph has the services as nodes and their inject rows as edges, a row that asks for all of a type as
+ * one for each; an edge to anything but a service or its interface ends there. It is walked depth first with
+ * the path kept in the entries (walk.parent), not on the stack, so that a long chain costs no stack. Optional
  * edges count: an optional circle is a circle.
  */
 #include "graph.h"
@@ -11,13 +11,18 @@
 
 #include <string.h>
 
-enum { TEXT_SIZE = 768 };
+enum {
+    TEXT_SIZE = 768,
+    WHAT_SIZE = 256 + CAPP__PLACE_SIZE,
+    ORIGIN_SIZE = CAPP__ORIGIN_SIZE + CAPP__PLACE_SIZE,
+};
 
-/* The entry that a row leads to, behind aliases; NULL when there is none. */
-static struct capp__entry *follow(const struct capp__container *container, const capp_inject *row)
+struct capp__entry *capp__graph_follow(const struct capp__container *container, const capp_inject *row)
 {
-    struct capp__entry *entry = capp__container_find(container, row->type, row->name);
+    struct capp__entry *entry = NULL;
 
+    if ((row->flags & CAPP_INJECT_ALL) == 0)
+        entry = capp__container_find(container, row->type, row->name);
     return entry == NULL ? NULL : capp__entry_behind(entry);
 }
 
@@ -29,10 +34,10 @@ static const char *the_unnamed(const char *name)
 static void resolve_alias(const struct capp__container *container, struct capp__entry *alias,
                           struct capp__mistakes *mistakes)
 {
-    char what[256], target[256], others[TEXT_SIZE];
+    char what[WHAT_SIZE], target[256], others[TEXT_SIZE];
     struct capp__entry *entry = alias;
 
-    capp__describe(what, sizeof(what), alias->type, alias->name);
+    capp__describe_entry(what, sizeof(what), alias);
     for (size_t hops = 0; hops <= container->entries.count; hops++) {
         const struct capp__entry *from = entry;
 
@@ -56,13 +61,13 @@ static void resolve_alias(const struct capp__container *container, struct capp__
 static void check_row(const struct capp__container *container, const struct capp__entry *entry,
                       const capp_inject *row, struct capp__mistakes *mistakes)
 {
-    char service[256], wanted[256], others[TEXT_SIZE];
+    char service[WHAT_SIZE], wanted[256], others[TEXT_SIZE];
 
-    if ((row->flags & CAPP_INJECT_OPTIONAL) != 0)
+    if ((row->flags & (CAPP_INJECT_OPTIONAL | CAPP_INJECT_ALL)) != 0)
         return;
     if (capp__container_find(container, row->type, row->name) != NULL)
         return; /* an alias that leads nowhere has been reported already */
-    capp__describe(service, sizeof(service), entry->type, entry->name);
+    capp__describe_entry(service, sizeof(service), entry);
     capp__describe(wanted, sizeof(wanted), row->type, row->name);
     capp__container_alternatives(container, others, sizeof(others), row->type, row->name);
     capp__mistakes_add(mistakes, entry->origin, CAPP_E_NOT_FOUND, "service %s: field %s needs %s%s; %s",
@@ -72,14 +77,23 @@ static void check_row(const struct capp__container *container, const struct capp
 static void check_requirement(const struct capp__container *container, const struct capp__requirement *need,
                               struct capp__mistakes *mistakes)
 {
-    char wanted[256], others[TEXT_SIZE];
+    char wanted[256], others[TEXT_SIZE], origin[ORIGIN_SIZE];
+    struct capp__entry *entry = capp__container_find(container, need->type, need->name);
 
-    if (capp__container_find(container, need->type, need->name) != NULL)
+    if (entry != NULL && capp__entry_lifetime(entry) == CAPP_SINGLETON)
         return;
     capp__describe(wanted, sizeof(wanted), need->type, need->name);
-    capp__container_alternatives(container, others, sizeof(others), need->type, need->name);
-    capp__mistakes_add(mistakes, need->origin, CAPP_E_NOT_FOUND, "needs %s%s; %s", the_unnamed(need->name),
-                       wanted, others);
+    etcd__format(origin, sizeof(origin), "%s%s%s%s", need->origin, need->place[0] == '\0' ? "" : " (",
+                 need->place, need->place[0] == '\0' ? "" : ")");
+    if (entry == NULL)
+        capp__mistakes_add(
+            mistakes, origin, CAPP_E_NOT_FOUND, "needs %s%s; %s", the_unnamed(need->name), wanted,
+            capp__container_alternatives(container, others, sizeof(others), need->type, need->name));
+    else
+        capp__mistakes_add(mistakes, origin, CAPP_E_INVALID_ARGUMENT,
+                           "needs %s, which is %s: a module can only need what exists once",
+                           capp__describe_entry(others, sizeof(others), entry),
+                           capp__lifetime_name(capp__entry_lifetime(entry)));
 }
 
 static void check_missing(const struct capp__container *container, const struct capp__ptrs *requirements,
@@ -95,19 +109,27 @@ static void check_missing(const struct capp__container *container, const struct 
         check_requirement(container, requirements->items[i], mistakes);
 }
 
-/* "a.field -> " for each edge, from the top of the circle down to its last one. */
-static size_t print_path(char *dst, size_t size, const struct capp__entry *top,
-                         const struct capp__entry *last)
+/* "a.field (main.c:31) -> ". Returns the length. */
+static size_t print_edge(char *dst, size_t size, const struct capp__entry *from, const capp_inject *row)
 {
     char node[256];
+    const bool placed = from->place[0] != '\0';
+
+    return etcd__format(dst, size, "%s.%s%s%s%s -> ",
+                        capp__describe(node, sizeof(node), from->type, from->name), row->field,
+                        placed ? " (" : "", from->place, placed ? ")" : "");
+}
+
+/* Each edge from the top of the circle down to its last one. */
+static size_t print_circle(char *dst, size_t size, const struct capp__entry *top,
+                           const struct capp__entry *last)
+{
     const struct capp__entry *entry = top;
     size_t len = 0;
 
     /* Parents lead upwards; the way down is found again for each step, which only a mistake pays for. */
     for (;;) {
-        len += etcd__format(dst + len, size - len, "%s.%s -> ",
-                            capp__describe(node, sizeof(node), entry->type, entry->name),
-                            entry->service.inject[entry->walk.next_row - 1].field);
+        len += print_edge(dst + len, size - len, entry, entry->walk.row);
         if (entry == last)
             return len;
         const struct capp__entry *below = last;
@@ -117,11 +139,11 @@ static size_t print_path(char *dst, size_t size, const struct capp__entry *top,
     }
 }
 
-static void report_cycle(const struct capp__entry *top, const struct capp__entry *last,
-                         struct capp__mistakes *mistakes)
+static void report_circle(const struct capp__entry *top, const struct capp__entry *last,
+                          struct capp__mistakes *mistakes)
 {
     char path[TEXT_SIZE], node[256];
-    size_t len = print_path(path, sizeof(path), top, last);
+    size_t len = print_circle(path, sizeof(path), top, last);
 
     capp__describe(node, sizeof(node), top->type, top->name);
     etcd__format(path + len, sizeof(path) - len, "%s", node);
@@ -135,16 +157,36 @@ static void finish_node(struct capp__entry *entry, struct capp__ptrs *order, str
         mistakes->no_memory = true;
 }
 
+/* The service that the next edge of a node leads to; NULL when it leads to none. */
+static struct capp__entry *next_edge(const struct capp__container *container, struct capp__entry *entry)
+{
+    const capp_inject *row = &entry->service.inject[entry->walk.next_row];
+    struct capp__entry *next;
+
+    entry->walk.row = row;
+    if ((row->flags & CAPP_INJECT_ALL) == 0) {
+        entry->walk.next_row++;
+        next = capp__graph_follow(container, row);
+    } else {
+        next = capp__container_next(container, row->type, &entry->walk.next_item);
+        if (next == NULL) {
+            entry->walk.next_item = 0;
+            entry->walk.next_row++;
+        }
+    }
+    return next == NULL ? NULL : capp__entry_service(next);
+}
+
 /* Takes the next edge of a node; returns the node to go on with. */
 static struct capp__entry *walk_edge(const struct capp__container *container, struct capp__entry *entry,
                                      struct capp__mistakes *mistakes)
 {
-    struct capp__entry *next = follow(container, &entry->service.inject[entry->walk.next_row++]);
+    struct capp__entry *next = next_edge(container, entry);
 
-    if (next == NULL || next->kind != CAPP__SERVICE || next->walk.state == CAPP__SEEN)
+    if (next == NULL || next->walk.state == CAPP__SEEN)
         return entry;
     if (next->walk.state == CAPP__ON_PATH) {
-        report_cycle(next, entry, mistakes);
+        report_circle(next, entry, mistakes);
         return entry;
     }
     next->walk.state = CAPP__ON_PATH;
@@ -168,6 +210,56 @@ static void walk_from(const struct capp__container *container, struct capp__entr
     }
 }
 
+/* ---- what would be kept for longer than its scope --------------------------------------------------- */
+
+static bool leads_to_scoped(const struct capp__container *container, const capp_inject *row)
+{
+    struct capp__entry *target = capp__graph_follow(container, row);
+
+    if (target == NULL || capp__entry_lifetime(target) == CAPP_SINGLETON)
+        return false;
+    return capp__entry_lifetime(target) == CAPP_SCOPED ||
+           capp__entry_service(target)->walk.scoped_row != NULL;
+}
+
+static void report_captive(const struct capp__container *container, const struct capp__entry *entry,
+                           const capp_inject *row, struct capp__mistakes *mistakes)
+{
+    char path[TEXT_SIZE], node[WHAT_SIZE];
+    size_t len = 0;
+    struct capp__entry *target;
+
+    for (;;) {
+        len += print_edge(path + len, sizeof(path) - len, entry, row);
+        target = capp__graph_follow(container, row);
+        if (capp__entry_lifetime(target) == CAPP_SCOPED)
+            break;
+        entry = capp__entry_service(target);
+        row = entry->walk.scoped_row;
+    }
+    if (capp__entry_service(target) != NULL)
+        target = capp__entry_service(target);
+    capp__describe_entry(node, sizeof(node), target);
+    capp__mistakes_add(mistakes, "", CAPP_E_INVALID_ARGUMENT, "a singleton cannot need what is scoped: %s%s",
+                       path, node);
+}
+
+/* Those that the service injects have been looked at. */
+static void check_captive(const struct capp__container *container, struct capp__entry *entry,
+                          struct capp__mistakes *mistakes)
+{
+    for (size_t i = 0; i < entry->service.inject_count; i++) {
+        const capp_inject *row = &entry->service.inject[i];
+
+        if (entry->service.lifetime == CAPP_SCOPED || !leads_to_scoped(container, row))
+            continue;
+        if (entry->service.lifetime == CAPP_SINGLETON)
+            report_captive(container, entry, row, mistakes);
+        else if (entry->walk.scoped_row == NULL)
+            entry->walk.scoped_row = row;
+    }
+}
+
 void capp__graph_check(struct capp__container *container, const struct capp__ptrs *requirements,
                        struct capp__ptrs *order, struct capp__mistakes *mistakes)
 {
@@ -184,4 +276,6 @@ void capp__graph_check(struct capp__container *container, const struct capp__ptr
         if (entry->kind == CAPP__SERVICE && entry->walk.state == CAPP__UNSEEN)
             walk_from(container, entry, order, mistakes);
     }
+    for (size_t i = 0; i < order->count; i++)
+        check_captive(container, order->items[i], mistakes);
 }

@@ -7,6 +7,7 @@
 #include "config.h"
 #include "container.h"
 #include "logger.h"
+#include "make.h"
 #include "mistakes.h"
 #include "signals.h"
 #include "token.h"
@@ -32,6 +33,7 @@ struct capp__component {
     const capp_worker_opts *run_opts; /* NULL: defaults */
     capp_health_fn *health;
     int64_t start_timeout_ms, stop_timeout_ms; /* 0: none of its own */
+    char place[CAPP__PLACE_SIZE];              /* where it was registered */
 
     /* The call that runs or has run last; written by the runner's thread until it is idle. */
     struct {
@@ -75,7 +77,9 @@ struct capp_app {
     struct capp__ptrs on_stopping;  /* capp_cancel_entry of capp_on_stopping() */
     struct capp__ptrs workers;      /* struct capp_worker */
     struct capp__ptrs order;        /* struct capp__entry: the services, each after what it injects */
-    size_t made;                    /* how many of `order` exist */
+    struct capp__keeper keeper;     /* the objects of singletons */
+    atomic_bool has_scopes;         /* scopes may be opened: all is made, and nothing is ended yet */
+    atomic_size_t open_scopes;
 
     struct capp_cancel cancel;
     struct capp__wake wake;
@@ -100,16 +104,25 @@ struct capp_app {
 /* Through what the program (no module) or one module registers. Lives as long as the application. */
 struct capp_setup {
     capp_app *app;
-    capp_builder *builder;          /* NULL once registration is over */
-    char module[CAPP__NAME_SIZE];   /* "": the program */
-    char origin[CAPP__ORIGIN_SIZE]; /* "module etcd", for messages; "" for the program */
+    capp_builder *builder;           /* NULL once registration is over */
+    char module[CAPP__NAME_SIZE];    /* "": the program */
+    char origin[CAPP__ORIGIN_SIZE];  /* "module etcd", for messages; "" for the program */
+    char added_at[CAPP__PLACE_SIZE]; /* where the module was added; "": not known */
+    char place[CAPP__PLACE_SIZE];    /* of the next registration; "": not known */
+};
+
+/* What a builder keeps for later: a module, or a table of capp_add_options(). */
+struct capp__added {
+    capp_module module;
+    const capp_options *options;
+    char place[CAPP__PLACE_SIZE];
 };
 
 struct capp_builder {
     capp_app *app;
     struct capp_setup *program;
-    struct capp__ptrs modules; /* capp_module, owned */
-    struct capp__ptrs options; /* const capp_options: of capp_add_options() */
+    struct capp__ptrs modules; /* struct capp__added */
+    struct capp__ptrs options; /* struct capp__added */
     struct capp__mistakes mistakes;
     bool sealed; /* registration is over */
 };

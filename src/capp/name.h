@@ -11,6 +11,7 @@
 enum {
     CAPP__NAME_SIZE = 64,
     CAPP__ORIGIN_SIZE = CAPP__NAME_SIZE + 8, /* "module " and a name */
+    CAPP__PLACE_SIZE = 64,                   /* "main.c:31" */
 };
 
 /* Copies a valid name, or fails with a message that has `what` and the value; dst is untouched then. */

@@ -6,8 +6,8 @@
 #include "fail.h"
 #include "graph.h"
 #include "host.h"
+#include "setup.h"
 
-#include <stdalign.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -35,26 +35,55 @@ capp_status capp__setup_mistake(struct capp_setup *setup, capp_status status, co
     return status;
 }
 
+/* ---- places ---------------------------------------------------------------------------------------- */
+
+capp_setup *capp_setup_at(capp_setup *setup, const char *file, int line)
+{
+    const char *slash = file == NULL ? NULL : strrchr(file, '/');
+
+    if (file != NULL)
+        etcd__format(setup->place, sizeof(setup->place), "%s:%d", slash == NULL ? file : slash + 1, line);
+    return setup;
+}
+
+void capp__setup_take_place(struct capp_setup *setup, char dst[CAPP__PLACE_SIZE])
+{
+    memcpy(dst, setup->place[0] == '\0' ? setup->added_at : setup->place, CAPP__PLACE_SIZE);
+    setup->place[0] = '\0';
+}
+
+capp_status capp__setup_refuse(struct capp_setup *setup, capp_status status, const char *text)
+{
+    char placed[TEXT_SIZE];
+
+    if (setup->place[0] == '\0')
+        return capp__setup_mistake(setup, status, text);
+    etcd__format(placed, sizeof(placed), "%s (%s)", text, setup->place);
+    setup->place[0] = '\0';
+    return capp__setup_mistake(setup, status, placed);
+}
+
 static capp_status refuse(struct capp_setup *setup, const capp_error *error)
 {
-    return capp__setup_mistake(setup, error->status, error->message);
+    return capp__setup_refuse(setup, error->status, error->message);
 }
 
-static capp_status no_memory(struct capp_setup *setup)
+capp_status capp__setup_no_memory(struct capp_setup *setup)
 {
-    return capp__setup_mistake(setup, CAPP_E_NO_MEMORY, "out of memory");
+    return capp__setup_refuse(setup, CAPP_E_NO_MEMORY, "out of memory");
 }
 
-/* Ends a registration that comes too late. */
-static capp_status check_open(struct capp_setup *setup, const char *function)
+capp_status capp__setup_check_open(struct capp_setup *setup, const char *function)
 {
     char text[128];
 
     if (setup->builder != NULL)
         return CAPP_OK;
     etcd__format(text, sizeof(text), "%s: the application is built already", function);
-    return capp__setup_mistake(setup, CAPP_E_STATE, text);
+    return capp__setup_refuse(setup, CAPP_E_STATE, text);
 }
+
+/* ---- asking ---------------------------------------------------------------------------------------- */
 
 const char *capp_setup_name(const capp_setup *setup)
 {
@@ -88,26 +117,27 @@ void *capp_setup_find(const capp_setup *setup, const capp_type *type, const char
     return entry != NULL && entry->kind == CAPP__OBJECT ? entry->object : NULL;
 }
 
-static capp_status check_type(const capp_type *type, const char *function, capp_error *reterr)
+/* ---- objects and aliases --------------------------------------------------------------------------- */
+
+capp_status capp__type_check(const capp_type *type, const char *what, capp_error *reterr)
 {
     if (type == NULL || type->name == NULL)
-        return capp_fail(reterr, CAPP_E_INVALID_ARGUMENT, "%s: type is NULL or has no name", function);
+        return capp_fail(reterr, CAPP_E_INVALID_ARGUMENT, "%s: type is NULL or has no name", what);
     return CAPP_OK;
 }
 
-/* A checked entry that is not registered yet; NULL when the call failed, *ret_status says how. */
-static struct capp__entry *new_entry(struct capp_setup *setup, const char *function, const capp_type *type,
-                                     const char *name, capp_status *ret_status)
+struct capp__entry *capp__setup_entry(struct capp_setup *setup, const char *function, const capp_type *type,
+                                      const char *name, capp_status *ret_status)
 {
     struct capp__entry head = {.type = type};
     char what[96];
     capp_error error;
 
-    *ret_status = check_open(setup, function);
+    *ret_status = capp__setup_check_open(setup, function);
     if (*ret_status != CAPP_OK)
         return NULL;
     etcd__format(what, sizeof(what), "%s: name", function);
-    *ret_status = check_type(type, function, &error);
+    *ret_status = capp__type_check(type, function, &error);
     if (*ret_status == CAPP_OK)
         *ret_status = capp__name_set_opt(head.name, name, what, &error);
     if (*ret_status != CAPP_OK) {
@@ -117,14 +147,16 @@ static struct capp__entry *new_entry(struct capp_setup *setup, const char *funct
     memcpy(head.origin, setup->origin, sizeof(head.origin));
     struct capp__entry *entry = etcd__memdup(&head, sizeof(head));
     if (entry == NULL)
-        *ret_status = no_memory(setup);
+        *ret_status = capp__setup_no_memory(setup);
     return entry;
 }
 
-static capp_status register_entry(struct capp_setup *setup, struct capp__entry *entry)
+capp_status capp__setup_register(struct capp_setup *setup, struct capp__entry *entry)
 {
     capp_error error;
 
+    if (entry->place[0] == '\0')
+        capp__setup_take_place(setup, entry->place);
     if (capp__container_add(&setup->app->container, entry, &error) != CAPP_OK)
         return refuse(setup, &error);
     return CAPP_OK;
@@ -132,13 +164,13 @@ static capp_status register_entry(struct capp_setup *setup, struct capp__entry *
 
 static capp_status missing_argument(struct capp_setup *setup, const char *text)
 {
-    return capp__setup_mistake(setup, CAPP_E_INVALID_ARGUMENT, text);
+    return capp__setup_refuse(setup, CAPP_E_INVALID_ARGUMENT, text);
 }
 
 capp_status capp_publish(capp_setup *setup, const capp_type *type, const char *name, void *object)
 {
     capp_status status;
-    struct capp__entry *entry = new_entry(setup, "capp_publish", type, name, &status);
+    struct capp__entry *entry = capp__setup_entry(setup, "capp_publish", type, name, &status);
 
     if (entry == NULL)
         return status;
@@ -148,14 +180,14 @@ capp_status capp_publish(capp_setup *setup, const capp_type *type, const char *n
     }
     entry->kind = CAPP__OBJECT;
     entry->object = object;
-    return register_entry(setup, entry);
+    return capp__setup_register(setup, entry);
 }
 
 capp_status capp_provide(capp_setup *setup, const capp_type *type, const char *name, capp_provide_fn *fn,
                          void *user_data)
 {
     capp_status status;
-    struct capp__entry *entry = new_entry(setup, "capp_provide", type, name, &status);
+    struct capp__entry *entry = capp__setup_entry(setup, "capp_provide", type, name, &status);
 
     if (entry == NULL)
         return status;
@@ -166,7 +198,7 @@ capp_status capp_provide(capp_setup *setup, const capp_type *type, const char *n
     entry->kind = CAPP__PROVIDER;
     entry->provide = fn;
     entry->user_data = user_data;
-    return register_entry(setup, entry);
+    return capp__setup_register(setup, entry);
 }
 
 capp_status capp_alias(capp_setup *setup, const capp_type *type, const char *name,
@@ -174,45 +206,46 @@ capp_status capp_alias(capp_setup *setup, const capp_type *type, const char *nam
 {
     capp_error error;
     capp_status status;
-    struct capp__entry *entry = new_entry(setup, "capp_alias", type, name, &status);
+    struct capp__entry *entry = capp__setup_entry(setup, "capp_alias", type, name, &status);
 
     if (entry == NULL)
         return status;
     entry->kind = CAPP__ALIAS;
     entry->target_type = target_type;
-    status = check_type(target_type, "capp_alias: target", &error);
+    status = capp__type_check(target_type, "capp_alias: target", &error);
     if (status == CAPP_OK)
         status = capp__name_set_opt(entry->target_name, target_name, "capp_alias: target_name", &error);
     if (status != CAPP_OK) {
         etcd__free(entry);
         return refuse(setup, &error);
     }
-    return register_entry(setup, entry);
+    return capp__setup_register(setup, entry);
 }
 
 capp_status capp_require(capp_setup *setup, const capp_type *type, const char *name, void **slot)
 {
     struct capp__requirement need = {.type = type, .slot = slot};
     capp_error error;
-    capp_status status = check_open(setup, "capp_require");
+    capp_status status = capp__setup_check_open(setup, "capp_require");
 
     if (status != CAPP_OK)
         return status;
-    status = check_type(type, "capp_require", &error);
+    status = capp__type_check(type, "capp_require", &error);
     if (status == CAPP_OK)
         status = capp__name_set_opt(need.name, name, "capp_require: name", &error);
     if (status != CAPP_OK)
         return refuse(setup, &error);
     memcpy(need.origin, setup->origin, sizeof(need.origin));
+    capp__setup_take_place(setup, need.place);
     void *copy = etcd__memdup(&need, sizeof(need));
     if (copy == NULL || !capp__ptrs_push(&setup->app->requirements, copy)) {
         etcd__free(copy);
-        return no_memory(setup);
+        return capp__setup_no_memory(setup);
     }
     return CAPP_OK;
 }
 
-static capp_status check_limits(int64_t start_ms, int64_t stop_ms, const char *what, capp_error *reterr)
+capp_status capp__limits_check(int64_t start_ms, int64_t stop_ms, const char *what, capp_error *reterr)
 {
     if (start_ms < 0 || stop_ms < 0)
         return capp_fail(reterr, CAPP_E_INVALID_ARGUMENT, "%s: %s is negative", what,
@@ -229,14 +262,15 @@ static capp_status add_hook(struct capp_setup *setup, const capp_hook *hook)
 
     if (capp__name_set(name, given, "capp_add_hook: name", &error) != CAPP_OK)
         return refuse(setup, &error);
-    if (check_limits(hook->start_timeout_ms, hook->stop_timeout_ms, "capp_add_hook", &error) != CAPP_OK)
+    if (capp__limits_check(hook->start_timeout_ms, hook->stop_timeout_ms, "capp_add_hook", &error) != CAPP_OK)
         return refuse(setup, &error);
     struct capp__component *component = ETCD__NEW(struct capp__component);
     if (component == NULL || !capp__ptrs_push(&setup->app->components, component)) {
         etcd__free(component);
-        return no_memory(setup);
+        return capp__setup_no_memory(setup);
     }
     memcpy(component->label, name, sizeof(name));
+    capp__setup_take_place(setup, component->place);
     component->self = hook->self;
     component->start = hook->start;
     component->stop = hook->stop;
@@ -256,7 +290,7 @@ capp_status capp_add_hook(capp_setup *setup, const capp_hook *hook)
     if (status != CAPP_OK)
         refuse(setup, &error);
     if (status == CAPP_OK)
-        status = check_open(setup, "capp_add_hook");
+        status = capp__setup_check_open(setup, "capp_add_hook");
     if (status == CAPP_OK)
         status = add_hook(setup, &ours);
     if (status != CAPP_OK && ours.destroy != NULL)
@@ -268,7 +302,7 @@ capp_status capp_on_stopping(capp_setup *setup, capp_cancel_fn *fn, void *user_d
 {
     capp_cancel_entry *entry = NULL;
     capp_error error;
-    capp_status status = check_open(setup, "capp_on_stopping");
+    capp_status status = capp__setup_check_open(setup, "capp_on_stopping");
 
     if (status != CAPP_OK)
         return status;
@@ -278,92 +312,11 @@ capp_status capp_on_stopping(capp_setup *setup, capp_cancel_fn *fn, void *user_d
         return refuse(setup, &error);
     if (!capp__ptrs_push(&setup->app->on_stopping, entry)) {
         capp_cancel_remove(entry);
-        return no_memory(setup);
+        return capp__setup_no_memory(setup);
     }
     memcpy(entry->label, setup->module, sizeof(entry->label));
+    setup->place[0] = '\0';
     return CAPP_OK;
-}
-
-static capp_status check_row(const capp_service *service, size_t i, capp_error *reterr)
-{
-    const capp_inject *row = &service->inject[i];
-    char name[CAPP__NAME_SIZE];
-
-    if (row->type == NULL || row->type->name == NULL || row->field == NULL)
-        return capp_fail(reterr, CAPP_E_INVALID_ARGUMENT, "service %s: inject[%zu] has no field or no type",
-                         service->type->name, i);
-    if (row->offset % alignof(void *) != 0 || service->object_size < sizeof(void *) ||
-        row->offset > service->object_size - sizeof(void *))
-        return capp_fail(reterr, CAPP_E_INVALID_ARGUMENT,
-                         "service %s: field %s at byte %zu is no pointer inside the object of %zu bytes",
-                         service->type->name, row->field, row->offset, service->object_size);
-    if ((row->flags & ~CAPP_INJECT_OPTIONAL) != 0)
-        return capp_fail(reterr, CAPP_E_INVALID_ARGUMENT, "service %s: field %s has unknown flags",
-                         service->type->name, row->field);
-    capp_status status = capp__name_set_opt(name, row->name, "name", reterr);
-    if (status != CAPP_OK)
-        capp_error_prefix(reterr, "service %s: field %s", service->type->name, row->field);
-    return status;
-}
-
-static capp_status check_run(const capp_service *service, capp_error *reterr)
-{
-    capp_worker_opts opts;
-
-    if (service->run == NULL && service->run_opts != NULL)
-        return capp_fail(reterr, CAPP_E_INVALID_ARGUMENT, "run_opts without run");
-    return capp__worker_import(&opts, service->run_opts, "run_opts", reterr);
-}
-
-static capp_status check_service(const capp_service *service, capp_error *reterr)
-{
-    capp_status status = check_type(service->type, "capp_add_service", reterr);
-
-    if (status != CAPP_OK)
-        return status;
-    const char *type = service->type->name;
-    if (service->object_size == 0)
-        return capp_fail(reterr, CAPP_E_INVALID_ARGUMENT, "service %s: object_size is 0", type);
-    if (service->lifetime != CAPP_SINGLETON)
-        return capp_fail(reterr, CAPP_E_INVALID_ARGUMENT,
-                         "service %s: lifetime must be CAPP_SINGLETON, it is %d", type,
-                         (int)service->lifetime);
-    if (service->make != NULL || service->unmake != NULL || service->provide_count > 0)
-        return capp_fail(reterr, CAPP_E_INVALID_ARGUMENT,
-                         "service %s: make, unmake and provides must be zero", type);
-    if (service->inject == NULL && service->inject_count > 0)
-        return capp_fail(reterr, CAPP_E_INVALID_ARGUMENT,
-                         "service %s: inject is NULL but inject_count is %zu", type, service->inject_count);
-    for (size_t i = 0; i < service->inject_count; i++) {
-        status = check_row(service, i, reterr);
-        if (status != CAPP_OK)
-            return status;
-    }
-    status = check_limits(service->start_timeout_ms, service->stop_timeout_ms, "limits", reterr);
-    if (status == CAPP_OK)
-        status = check_run(service, reterr);
-    if (status != CAPP_OK)
-        capp_error_prefix(reterr, "service %s", type);
-    return status;
-}
-
-capp_status capp_setup_add_service(capp_setup *setup, const capp_service *service)
-{
-    capp_service ours = {0};
-    capp_error error;
-    capp_status status = capp__import(&ours, sizeof(ours), service, "capp_service", &error);
-
-    if (status == CAPP_OK)
-        status = check_service(&ours, &error);
-    if (status != CAPP_OK)
-        return refuse(setup, &error);
-    struct capp__entry *entry = new_entry(setup, "capp_add_service", ours.type, ours.name, &status);
-    if (entry == NULL)
-        return status;
-    entry->kind = CAPP__SERVICE;
-    entry->service = ours;
-    entry->service.name = entry->name;
-    return register_entry(setup, entry);
 }
 
 capp_status capp_setup_fail(capp_setup *setup, capp_status status, const char *format, ...)

@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "fail.h"
 #include "host.h"
+#include "setup.h"
 #include "thread.h"
 
 #include <string.h>
@@ -157,15 +158,17 @@ capp_status capp_setup_add_worker_with(capp_setup *setup, const char *name, capp
     struct capp_worker worker = {.app = setup->app, .fn = fn, .user_data = user_data};
     capp_error error;
 
-    if (setup->builder == NULL)
-        return capp__setup_mistake(setup, CAPP_E_STATE, "capp_add_worker: the application is built already");
-    capp_status status = check_worker(setup, &worker, name, opts, &error);
+    capp_status status = capp__setup_check_open(setup, "capp_add_worker");
     if (status != CAPP_OK)
-        return capp__setup_mistake(setup, status, error.message);
+        return status;
+    status = check_worker(setup, &worker, name, opts, &error);
+    if (status != CAPP_OK)
+        return capp__setup_refuse(setup, status, error.message);
+    capp__setup_take_place(setup, worker.place);
     void *copy = etcd__memdup(&worker, sizeof(worker));
     if (copy == NULL || !capp__ptrs_push(&setup->app->workers, copy)) {
         etcd__free(copy);
-        return capp__setup_mistake(setup, CAPP_E_NO_MEMORY, "out of memory");
+        return capp__setup_no_memory(setup);
     }
     return CAPP_OK;
 }

@@ -29,8 +29,9 @@ enum capp__worker_state {
 struct capp_worker {
     capp_app *app;
     char name[CAPP__NAME_SIZE];
-    char label[160];       /* for messages: "worker 'sweeper'", "service http_server" */
-    capp_worker_opts opts; /* every default filled in */
+    char place[CAPP__PLACE_SIZE]; /* where it was added */
+    char label[160];              /* for messages: "worker 'sweeper'", "service http_server" */
+    capp_worker_opts opts;        /* every default filled in */
     capp_worker_fn *fn;
     void *user_data;
     const struct capp__component *service; /* a hosted one; `fn` is not used then */

@@ -69,7 +69,7 @@ static void change_object_size(capp_service *s)
 }
 static void change_lifetime(capp_service *s)
 {
-    s->lifetime = (capp_lifetime)1;
+    s->lifetime = (capp_lifetime)3;
 }
 static void change_inject(capp_service *s)
 {
@@ -145,8 +145,7 @@ static void bad_calls_are_refused_in_words(void **state)
         {bad_size, CAPP_E_INVALID_ARGUMENT, "capp_service.size is 0"},
         {bad_type, CAPP_E_INVALID_ARGUMENT, "capp_add_service: type is NULL"},
         {bad_object_size, CAPP_E_INVALID_ARGUMENT, "service user_service: object_size is 0"},
-        {bad_lifetime, CAPP_E_INVALID_ARGUMENT,
-         "service user_service: lifetime must be CAPP_SINGLETON, it is 1"},
+        {bad_lifetime, CAPP_E_INVALID_ARGUMENT, "service user_service: lifetime is 3"},
         {bad_inject, CAPP_E_INVALID_ARGUMENT, "service user_service: inject is NULL but inject_count is 4"},
         {bad_service_name, CAPP_E_INVALID_ARGUMENT, "capp_add_service: name 'a.b' is not 1-63"},
         {bad_limit, CAPP_E_INVALID_ARGUMENT, "service user_service: limits: stop_timeout_ms is negative"},
@@ -167,6 +166,7 @@ static void bad_calls_are_refused_in_words(void **state)
 
         rows[i].call(builder);
         assert_int_equal(capp_build(builder, &app, &error), rows[i].status);
+        without_places(error.message);
         assert_int_equal(strncmp(error.message, rows[i].message, strlen(rows[i].message)), 0);
     }
 }
@@ -187,7 +187,7 @@ static void all_mistakes_come_together(void **state)
                      0);
     assert_int_equal(strlen(error.message), CAPP_ERROR_MESSAGE_SIZE - 1);                /* cut */
     assert_has(log.text, "ERROR build: capp_use_shutdown_timeout: timeout_ms is -40\n"); /* but logged */
-    assert_has(log.text, "ERROR build: capp_add_worker: fn is NULL\n");
+    assert_has(without_places(log.text), "ERROR build: capp_add_worker: fn is NULL\n");
 }
 
 static void the_variable_wins(void **state)
