@@ -39,6 +39,7 @@ static void reload(void *arg)
 
     set_label(app, "the configuration");
     app->reload.succeeded_now = capp__reload_now(app, NULL);
+    capp__logger_reopen(app); /* a file that was rotated, whatever the configuration says */
     if (!app->reload.succeeded_now)
         return; /* all stays as it was, for everybody */
     for (size_t i = 0; i < app->components.count; i++) {

@@ -40,10 +40,11 @@ static void fail_for_good(struct capp__run *run, struct capp_worker *worker)
 /* A fifth more or less, so that what failed together does not come back together. */
 static int64_t with_jitter(int64_t delay_ms)
 {
-    uint32_t chance;
+    uint64_t chance;
+    int64_t fifth_ms = delay_ms / 5;
 
     etcd__random_bytes(&chance, sizeof(chance));
-    return delay_ms - delay_ms / 5 + (int64_t)((double)(delay_ms / 5 * 2) * chance / UINT32_MAX);
+    return delay_ms - fifth_ms + (int64_t)(chance % (uint64_t)(2 * fifth_ms + 1));
 }
 
 /* How long to wait after this failure: doubled with each of them in a row. */
