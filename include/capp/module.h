@@ -233,7 +233,7 @@ CAPP_API capp_status capp_setup_declare(capp_setup *setup, const capp_options *o
 
 /**
  * Fills a struct of the module's: what the configuration has a value for is replaced, all else stays as it
- * is, and `fallback` is not used.
+ * is. `fallback` is not used, but shown by a dump as what zero stands for.
  *
  * @param name    What stands for the star in the table's section; NULL when there is none. As
  *                capp_setup_section_name() gives it, or as a program wrote it.

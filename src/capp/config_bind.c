@@ -82,6 +82,39 @@ static void fill_own(const struct capp__binding *binding, struct capp__snapshot 
         check(binding, bound->object->bytes, mistakes);
 }
 
+/* The union has room and alignment for every kind of field. */
+union any_field {
+    int64_t number;
+    size_t size;
+    const char *text;
+    const char *const *list;
+    capp_secret secret;
+};
+
+static bool is_zero(const void *field, size_t size)
+{
+    static const union any_field zero;
+
+    return memcmp(field, &zero, size) == 0;
+}
+
+/* What a module's code says of an option. Zero is a default, and shown as what the table says that it is. */
+static void note_code(struct capp__filling *filling, struct capp__setting *setting)
+{
+    const capp_option *option = filling->option;
+    void *field = filling->field;
+    union any_field fallback = {0};
+
+    filling->place = (struct capp__place){.source = "code"};
+    if (option->fallback != NULL && is_zero(field, capp__field_size(option->kind))) {
+        filling->place.source = "default";
+        filling->field = &fallback;
+        (void)capp__store_text(filling, option->fallback);
+    }
+    note_setting(filling, setting);
+    filling->field = field;
+}
+
 /*
  * A module's struct: filled by the build. What the configuration says is kept beside it in the bound, and
  * what the module says is noted as text: at a reload the struct, and all that it pointed to, may be gone.
@@ -94,11 +127,12 @@ static void fill_theirs(const struct capp__binding *binding, struct capp__snapsh
 
     for (size_t i = 0; i < binding->table->count; i++) {
         begin_option(&filling, binding, i, object);
-        filling.place = (struct capp__place){.source = "code"};
-        note_setting(&filling, &binding->code[i]);
-        if (fill_option(&filling, false, false))
-            memcpy((char *)bound->object->bytes + filling.option->offset, filling.field,
-                   capp__field_size(filling.option->kind));
+        note_code(&filling, &binding->code[i]);
+        bound->settings[i] = binding->code[i];
+        if (!fill_option(&filling, false, false))
+            continue;
+        memcpy((char *)bound->object->bytes + filling.option->offset, filling.field,
+               capp__field_size(filling.option->kind));
         note_setting(&filling, &bound->settings[i]);
     }
     if (mistakes->list.count == before && !mistakes->no_memory)

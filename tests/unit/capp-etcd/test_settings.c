@@ -92,6 +92,26 @@ static void nothing_is_changed_unless_said(void **state)
     assert_has(world.text, "username: none\n");
 }
 
+/* What nobody has set is shown as what it stands for, not as the zero that says so. */
+static void the_dump_shows_what_is_in_effect(void **state)
+{
+    static struct world world;
+    static char dump[8192];
+
+    (void)state;
+    begin(&world, clients);
+    capp_use_config_value(world.builder, "etcd.clients.read-only.auto_sync_interval", "0");
+    assert_int_equal(capp_build(world.builder, &world.app, &world.error), CAPP_OK);
+    assert_true(capp_config_dump(world.app, dump, sizeof(dump)) < sizeof(dump));
+    assert_has(dump, ".endpoints: [\"in-code:1\"]  # code\n");
+    assert_has(dump, ".start: lazy  # code\n");
+    assert_has(dump, ".dial_timeout: 5s  # default\n");
+    assert_has(dump, ".max_call_send_msg_size: 2MiB  # default\n");
+    assert_has(dump, ".prefer: none  # default\n");
+    assert_null(strstr(dump, ".auto_sync_interval: 0  # default"));
+    capp_free(world.app);
+}
+
 static void endpoints_are_replaced(void **state)
 {
     static struct world world;
@@ -297,6 +317,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(nothing_is_changed_unless_said, clear),
+        cmocka_unit_test_setup(the_dump_shows_what_is_in_effect, clear),
         cmocka_unit_test_setup_teardown(endpoints_are_replaced, clear, clear),
         cmocka_unit_test_setup_teardown(a_client_can_come_from_the_configuration, clear, clear),
         cmocka_unit_test_setup_teardown(credentials_come_from_each_source, clear, clear),
