@@ -9,7 +9,9 @@
 #include <capp/config.h>
 #include <capp/error.h>
 #include <capp/export.h>
+#include <capp/health.h>
 #include <capp/log.h>
+#include <capp/metrics.h>
 #include <capp/module.h>
 #include <capp/monitor.h>
 #include <capp/options.h>

@@ -108,24 +108,32 @@ bool etcd__buf_append(struct etcd__buf *buf, const void *data, size_t len)
     return true;
 }
 
-bool etcd__buf_printf(struct etcd__buf *buf, const char *format, ...)
+bool etcd__buf_vprintf(struct etcd__buf *buf, const char *format, va_list args)
 {
-    va_list args, again;
+    va_list again;
     uint8_t *room = NULL;
     int len;
 
-    va_start(args, format);
     va_copy(again, args);
-    len = vsnprintf(NULL, 0, format, args);
+    len = vsnprintf(NULL, 0, format, again);
+    va_end(again);
     if (len >= 0)
         room = etcd__buf_reserve(buf, (size_t)len);
     if (room != NULL) {
-        vsnprintf((char *)room, (size_t)len + 1, format, again);
+        vsnprintf((char *)room, (size_t)len + 1, format, args);
         etcd__buf_commit(buf, (size_t)len);
     }
-    va_end(again);
-    va_end(args);
     return room != NULL;
+}
+
+bool etcd__buf_printf(struct etcd__buf *buf, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    bool ok = etcd__buf_vprintf(buf, format, args);
+    va_end(args);
+    return ok;
 }
 
 void etcd__buf_consume(struct etcd__buf *buf, size_t len)

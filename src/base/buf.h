@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 
+#include <stdarg.h>
 #include <stdint.h>
 
 struct etcd__buf {
@@ -41,6 +42,8 @@ void etcd__buf_commit(struct etcd__buf *buf, size_t len);
 bool etcd__buf_append(struct etcd__buf *buf, const void *data, size_t len);
 /* printf to the end, without a NUL; false when out of memory or above the maximum. */
 bool etcd__buf_printf(struct etcd__buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
+bool etcd__buf_vprintf(struct etcd__buf *buf, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
 /* Drops `len` bytes at the front. An emptied buffer keeps its memory. */
 void etcd__buf_consume(struct etcd__buf *buf, size_t len);
 /* Gives memory above `keep` bytes back when the buffer is empty. */

@@ -92,6 +92,8 @@ void capp__app_destroy(capp_app *app)
         capp_cancel_remove(app->on_stopping.items[i]);
     capp__ptrs_deinit(&app->on_stopping);
     free_all(&app->workers);
+    free_all(&app->checks);
+    free_all(&app->metrics);
     free_all(&app->requirements);
     free_all(&app->setups);
     capp__ptrs_deinit(&app->order);

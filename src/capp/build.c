@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "fail.h"
 #include "graph.h"
+#include "health.h"
 #include "host.h"
 #include "setup.h"
 
@@ -206,7 +207,9 @@ static capp_status build(capp_builder *builder, capp_error *reterr)
     if (capp__mistakes_any(&builder->mistakes))
         return capp__mistakes_report(&builder->mistakes, &app->logger, CAPP_LOG_ERROR, "build", reterr);
     capp_status status = app->wake.write_fd >= 0 ? CAPP_OK : capp__wake_open(&app->wake, reterr);
-    return status == CAPP_OK ? capp__make(app, reterr) : status;
+    if (status == CAPP_OK)
+        status = capp__make(app, reterr);
+    return status == CAPP_OK ? capp__health_collect(app, reterr) : status;
 }
 
 capp_status capp_build(capp_builder *builder, capp_app **ret_app, capp_error *reterr)

@@ -76,6 +76,8 @@ struct capp_app {
     struct capp__ptrs requirements; /* struct capp__requirement */
     struct capp__ptrs on_stopping;  /* capp_cancel_entry of capp_on_stopping() */
     struct capp__ptrs workers;      /* struct capp_worker */
+    struct capp__ptrs checks;       /* struct capp__check */
+    struct capp__ptrs metrics;      /* of modules; see metrics.c */
     struct capp__ptrs order;        /* struct capp__entry: the services, each after what it injects */
     struct capp__keeper keeper;     /* the objects of singletons */
     atomic_bool has_scopes;         /* scopes may be opened: all is made, and nothing is ended yet */
@@ -83,7 +85,8 @@ struct capp_app {
 
     struct capp_cancel cancel;
     struct capp__wake wake;
-    atomic_int phase; /* enum capp__phase */
+    atomic_int phase;              /* enum capp__phase */
+    atomic_llong running_since_ms; /* when everything had started, on the clock of thread.h; 0: not yet */
     atomic_bool stop_requested;
     bool left_behind; /* a thread of ours was given up and may still use all of this */
     struct {

@@ -2,6 +2,7 @@
 /* What a record looks like. Its texts are escaped by now; here they are put between quotes at most. */
 #include "base/str.h"
 #include "logger.h"
+#include "quote.h"
 
 #include <assert.h>
 #include <string.h>
@@ -50,18 +51,8 @@ static void put_time(struct line *line, int64_t time_ns)
 /* In quotes. What is in it has no control characters: only quotes and backslashes are in the way. */
 static void put_quoted(struct line *line, const char *text)
 {
-    put_text(line, "\"");
-    while (*text != '\0') {
-        size_t plain = strcspn(text, "\"\\");
-
-        put(line, text, plain);
-        text += plain;
-        if (*text != '\0') {
-            put_text(line, "\\");
-            put(line, text++, 1);
-        }
-    }
-    put_text(line, "\"");
+    assert(2 * strlen(text) + 2 <= CAPP__LOG_LINE_SIZE - line->len);
+    line->len += capp__quote(line->dst + line->len, text);
 }
 
 static bool needs_quotes(const char *text)

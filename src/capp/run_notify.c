@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a running application tells the service manager, and when. */
 #include "base/str.h"
+#include "capp/health.h"
 #include "run.h"
 #include "thread.h"
 
@@ -69,7 +70,7 @@ static void ask_liveness(void *arg)
 {
     capp_app *app = arg;
 
-    atomic_store(&app->live, true);
+    atomic_store(&app->live, capp_app_is_live(app));
 }
 
 /* Health is asked for on a thread of its own: if a check hangs, the watchdog hears nothing, and that is

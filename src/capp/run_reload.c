@@ -37,6 +37,7 @@ static void reload(void *arg)
 {
     capp_app *app = arg;
 
+    capp__logger_reopen(app); /* also where the configuration has a mistake: it may have been rotated */
     set_label(app, "the configuration");
     app->reload.succeeded_now = capp__reload_now(app, NULL);
     capp__logger_reopen(app); /* a file that was rotated, whatever the configuration says */

@@ -2,6 +2,7 @@
 /* The first state of a run: starting. */
 #include "base/str.h"
 #include "run.h"
+#include "thread.h"
 
 /* False when the application is to stop because of it. */
 static bool start_component(struct capp__run *run, struct capp__component *component)
@@ -41,6 +42,7 @@ void capp__run_start_all(struct capp__run *run)
     capp__run_notice(run);
     if (run->stopping)
         return;
+    atomic_store(&app->running_since_ms, capp__now_ms());
     atomic_store(&app->phase, CAPP__RUNNING);
     capp_log(&app->logger, CAPP_LOG_INFO, "app", "started");
     capp__run_tell_ready(run);

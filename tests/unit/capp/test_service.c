@@ -101,9 +101,9 @@ static void wrong_field_types_do_not_compile(void **state)
 
 static void headers_compile_alone_and_as_cpp(void **state)
 {
-    static const char *const headers[] = {"capp.h",       "capp/app.h",   "capp/builder.h", "capp/cancel.h",
-                                          "capp/error.h", "capp/log.h",   "capp/module.h",  "capp/service.h",
-                                          "capp/type.h",  "capp/worker.h"};
+    static const char *const headers[] = {
+        "capp.h",     "capp/app.h",     "capp/builder.h", "capp/cancel.h",  "capp/error.h", "capp/health.h",
+        "capp/log.h", "capp/metrics.h", "capp/module.h",  "capp/service.h", "capp/type.h",  "capp/worker.h"};
     static const struct {
         const char *compiler, *language, *standard;
     } ways[] = {
