@@ -93,6 +93,15 @@ typedef struct capp_option {
 } capp_option;
 
 /**
+ * A key that is not one of a table's, but that people who know another program may write: the mistake then
+ * says what to write instead. Frozen.
+ */
+typedef struct capp_other_key {
+    const char *key;     /**< As of capp_option. */
+    const char *instead; /**< What to do, for people: "write trusted_ca_file". */
+} capp_other_key;
+
+/**
  * Looks at a whole struct of options. Runs inside capp_build() and at each reload, on the thread that
  * does it; what it complains of becomes one mistake of the section.
  */
@@ -106,8 +115,10 @@ typedef struct capp_options {
     const char *section;   /**< "http", "etcd.clients.*": a star is a name of the configuration's choice. */
     const capp_option *option; /**< `count` of them. */
     size_t count;
-    capp_check_fn *check; /**< NULL: none. */
-    const char *help;     /**< What the section is about, for people; NULL: nothing. */
+    capp_check_fn *check;            /**< NULL: none. */
+    const char *help;                /**< What the section is about, for people; NULL: nothing. */
+    const capp_other_key *other_key; /**< `other_count` of them; NULL: none. */
+    size_t other_count;
 } capp_options;
 
 #ifndef __cplusplus

@@ -73,6 +73,48 @@ static const capp_option fields[] = {
               .help = "Added to the service's name."),
 };
 
+#define BY_SCHEME "write https:// or http:// in front of the endpoints"
+#define NO_RETRIES "what may be repeated is repeated until request_timeout"
+
+/* Keys of Go's client, of its two kinds of files, of etcdctl, and of the client's own options. */
+static const capp_other_key other_keys[] = {
+    {"ca_file", "write trusted_ca_file"},
+    {"cacert", "write trusted_ca_file"},
+    {"cert", "write cert_file"},
+    {"key", "write key_file"},
+    {"tls", "write trusted_ca_file, cert_file, key_file, server_name, insecure_skip_tls_verify"},
+    {"secure.cacert", "write trusted_ca_file, not below secure"},
+    {"secure.cert", "write cert_file, not below secure"},
+    {"secure.key", "write key_file, not below secure"},
+    {"secure.server_name", "write server_name, not below secure"},
+    {"secure.insecure_skip_tls_verify", "write insecure_skip_tls_verify, not below secure"},
+    {"secure.insecure_transport", BY_SCHEME},
+    {"insecure_transport", BY_SCHEME},
+    {"insecure_skip_verify", "write insecure_skip_tls_verify"},
+    {"auth.username", "write username, not below auth"},
+    {"auth.password", "write password, not below auth"},
+    {"auth.token", "write token, not below auth"},
+    {"user", "write username and password"},
+    {"name", "the name is the key above"},
+    {"timeout", "write request_timeout"},
+    {"timeout_ms", "write request_timeout"},
+    {"command_timeout", "write request_timeout"},
+    {"keepalive_time", "write dial_keep_alive_time"},
+    {"keepalive_timeout", "write dial_keep_alive_timeout"},
+    {"max_request_bytes", "write max_call_send_msg_size"},
+    {"max_send_bytes", "write max_call_send_msg_size"},
+    {"max_recv_bytes", "write max_call_recv_msg_size"},
+    {"maxcallsendmsgsize", "write max_call_send_msg_size"},
+    {"maxcallrecvmsgsize", "write max_call_recv_msg_size"},
+    {"key_namespace", "write namespace"},
+    {"prefix", "write namespace"},
+    {"permit_without_stream", "pings are sent only while something is open"},
+    {"reject_old_cluster", "a program that needs a version asks etcd_client_server_version()"},
+    {"max_unary_retries", NO_RETRIES},
+    {"backoff_wait_between", NO_RETRIES},
+    {"backoff_jitter_fraction", NO_RETRIES},
+};
+
 static const capp_options table = {
     .size = sizeof(capp_options),
     .type = &values_type,
@@ -80,6 +122,8 @@ static const capp_options table = {
     .section = SECTION ".*",
     CAPP_FIELDS(fields),
     .help = "Clients of etcd, by name",
+    .other_key = other_keys,
+    .other_count = ETCD__COUNT(other_keys),
 };
 
 /* Where the client's own messages call an option otherwise. */

@@ -101,6 +101,23 @@ static void consider(struct search *search, const capp_options *table)
     }
 }
 
+/* What the tables say of a key that they do not have; NULL: nothing. */
+static const char *instead_of(const struct capp__config *config, const char *path)
+{
+    char key[CAPP__PATH_SIZE];
+
+    for (size_t i = 0; i < config->tables.count; i++) {
+        const capp_options *table = config->tables.items[i];
+
+        for (size_t j = 0; j < table->other_count; j++) {
+            full_key(key, sizeof(key), table->section, table->other_key[j].key, path);
+            if (capp__distance(path, key) == 0)
+                return table->other_key[j].instead;
+        }
+    }
+    return NULL;
+}
+
 /* What is wanted, and who is told. */
 struct check {
     const struct capp__config *config;
@@ -155,6 +172,7 @@ static struct search nearest(const struct check *check, const char *path)
 
 static void complain(const struct check *check, const struct capp__node *node, const char *path)
 {
+    const char *instead = instead_of(check->config, path);
     struct search search = nearest(check, path);
     char place[CAPP__PATH_SIZE + 64], shown[CAPP__PATH_SIZE], text[4 * CAPP__PATH_SIZE];
 
@@ -162,6 +180,8 @@ static void complain(const struct check *check, const struct capp__node *node, c
     etcd__escape_controls(shown, sizeof(shown), path, strlen(path));
     if (search.best == 0)
         etcd__format(text, sizeof(text), "%s: '%s' is of a name that is not used here", place, shown);
+    else if (instead != NULL)
+        etcd__format(text, sizeof(text), "%s: there is no option '%s': %s", place, shown, instead);
     else
         etcd__format(text, sizeof(text), "%s: there is no option '%s'%s%s%s", place, shown,
                      search.best > NEAR_MAX ? "" : "; did you mean '",
@@ -184,7 +204,8 @@ static void walk(const struct check *check, const struct capp__node *map, char *
                       etcd__format(path + len, CAPP__PATH_SIZE - len, "%s%s", len == 0 ? "" : ".", node->key);
 
         /* A map can be a value: that of a secret. */
-        if (node->kind == CAPP__NODE_MAP && !node->read && nearest(check, path).best > 0)
+        if (node->kind == CAPP__NODE_MAP && !node->read && nearest(check, path).best > 0 &&
+            instead_of(check->config, path) == NULL)
             walk(check, node, path, used);
         else if (!node->read && node->kind != CAPP__NODE_NULL && !is_secret(check, node))
             complain(check, node, path);

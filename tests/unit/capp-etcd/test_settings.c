@@ -16,6 +16,7 @@ static const char *const variables[] = {
     BELOW "PASSWORD__ENV",
     BELOW "PASSWORD__FILE",
     BELOW "ENDPOINT",
+    BELOW "CACERT",
     "CAPP_ETCD__CLIENTS__OTHER__ENDPOINTS",
     "CAPP_ETCD__CLIENTS__OTHER__PASSWORD__ENV",
 };
@@ -278,6 +279,137 @@ static void mistakes_in_a_file_are_found_together(void **state)
     assert_null(strstr(world.log.text, "etcd.clients.other"));
 }
 
+/* Each option of the table, with the value that is written, and what the client says of itself then. */
+static const struct {
+    const char *key, *value, *described;
+} every_option[] = {
+    {"endpoints", "[https://a:1, b:2]", "endpoints: https://a:1,b:2\n"},
+    {"dial-timeout", "1500ms", "dial_timeout: 1500 ms\n"},
+    {"request-timeout", "3s", "\ntimeout: 3000 ms\n"},
+    {"token", CANARY, "token: set\n"},
+    {"auto-sync-interval", "1m", "auto_sync_interval: 60000 ms\n"},
+    {"max-call-send-msg-size", "1MiB", "max_send: 1048576 bytes\n"},
+    {"max-call-recv-msg-size", "8MiB", "max_recv: 8388608 bytes\n"},
+    {"dial-keep-alive-time", "20s", "keepalive_time: 20000 ms\n"},
+    {"dial-keep-alive-timeout", "7s", "keepalive_timeout: 7000 ms\n"},
+    {"trusted-ca-file", "/etc/ssl/certs/ca-certificates.crt",
+     "tls.ca_file: /etc/ssl/certs/ca-certificates.crt\n"},
+    {"server-name", "etcd.internal", "tls.server_name: etcd.internal\n"},
+    {"insecure-skip-tls-verify", "true", "tls.insecure_skip_verify: true\n"},
+    {"prefer", "nearest", "prefer: nearest\n"},
+    {"require-leader", "true", "require_leader: true\n"},
+    {"namespace", "app/", "namespace: app/\n"},
+};
+
+static bool is_readable(const char *value)
+{
+    return value[0] != '/' || access(value, R_OK) == 0;
+}
+
+/* As Go's files spell them; code alone says the other half. */
+static void every_option_can_be_configured(void **state)
+{
+    static struct world world;
+    char text[512];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(every_option) / sizeof(every_option[0]); i++) {
+        if (!is_readable(every_option[i].value))
+            continue;
+        print_message("%s\n", every_option[i].key);
+        snprintf(text, sizeof(text), "etcd: {clients: {read-only: {%s: %s}}}\n", every_option[i].key,
+                 every_option[i].value);
+        write_file(text);
+        begin(&world, clients);
+        capp_use_config_file(world.builder, file_path, 0);
+        if (end(&world, "read-only") != CAPP_OK)
+            fail_msg("%s", world.error.message);
+        assert_has(world.text, every_option[i].described);
+    }
+}
+
+/* Those that do not go with endpoints from code, or only in pairs, or are not the client's. */
+static void other_options_can_be_configured(void **state)
+{
+    static struct world world;
+
+    (void)state;
+    write_file("etcd: {clients: {a: {discovery-srv: example.com, discovery-srv-name: east, start: lazy}}}\n");
+    begin(&world, NULL);
+    capp_use_config_file(world.builder, file_path, 0);
+    assert_int_equal(end(&world, "a"), CAPP_OK);
+    assert_has(world.text, "discovery_srv: example.com\ndiscovery_srv_name: east\n");
+    write_file("etcd: {clients: {a: {cert-file: /nowhere/c.pem, key-file: /nowhere/k.pem}}}\n");
+    begin(&world, NULL);
+    capp_use_config_file(world.builder, file_path, 0);
+    assert_int_equal(end(&world, "a"), CAPP_E_IO);
+    assert_has(world.error.message, "/nowhere/c.pem");
+    write_file("etcd: {clients: {a: {cert-file: /nowhere/c.pem}}}\n");
+    begin(&world, NULL);
+    capp_use_config_file(world.builder, file_path, 0);
+    assert_int_equal(end(&world, "a"), CAPP_E_INVALID_ARGUMENT);
+    assert_has(world.error.message, ":1:33: client 'a': tls: cert_file is set without key_file");
+}
+
+static void names_of_others_are_led_home(void **state)
+{
+    static const struct {
+        const char *written, *expected;
+    } table[] = {
+        {"ca-file: x", "'etcd.clients.read_only.ca-file': write trusted_ca_file"},
+        {"cacert: x", "'etcd.clients.read_only.cacert': write trusted_ca_file"},
+        {"cert: x", "write cert_file"},
+        {"key: x", "write key_file"},
+        {"secure: {cacert: x}", "'etcd.clients.read_only.secure.cacert': write trusted_ca_file, not below"},
+        {"secure: {insecure-transport: true}", "write https:// or http:// in front of the endpoints"},
+        {"insecure-transport: true", "write https:// or http:// in front of the endpoints"},
+        {"auth: {password: " CANARY "}", "write password, not below auth"},
+        {"auth: {password: {env: " CANARY "}}", "auth.password': write password, not below auth"},
+        {"keepalive-time: 10s", "write dial_keep_alive_time"},
+        {"keepalive-timeout: 10s", "write dial_keep_alive_timeout"},
+        {"max-request-bytes: 1", "write max_call_send_msg_size"},
+        {"max-recv-bytes: 1", "write max_call_recv_msg_size"},
+        {"MaxCallSendMsgSize: 1", "write max_call_send_msg_size"},
+        {"DialTimeout: 5s", "did you mean 'etcd.clients.read_only.dial_timeout'?"},
+        {"AutoSyncInterval: 5s", "did you mean 'etcd.clients.read_only.auto_sync_interval'?"},
+        {"dial_timeout_ms: 5", "did you mean 'etcd.clients.read_only.dial_timeout'?"},
+        {"permit-without-stream: true", "pings are sent only while something is open"},
+        {"reject-old-cluster: true", "asks etcd_client_server_version()"},
+        {"max-unary-retries: 3", "repeated until request_timeout"},
+        {"backoff-wait-between: 3s", "repeated until request_timeout"},
+        {"backoff-jitter-fraction: 0.1", "repeated until request_timeout"},
+        {"key_namespace: a", "write namespace"},
+        {"name: a", "the name is the key above"},
+    };
+    static struct world world;
+    char text[256];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        print_message("%s\n", table[i].written);
+        snprintf(text, sizeof(text), "etcd: {clients: {read_only: {%s}}}\n", table[i].written);
+        write_file(text);
+        begin(&world, clients);
+        capp_use_config_file(world.builder, file_path, 0);
+        assert_int_equal(end(&world, "read-only"), CAPP_E_INVALID_ARGUMENT);
+        assert_has(world.error.message, table[i].expected);
+        assert_null(strstr(world.error.message, CANARY));
+    }
+}
+
+/* Wherever the names come from: the environment's are tolerated, with the same words. */
+static void names_of_others_in_the_environment(void **state)
+{
+    static struct world world;
+
+    (void)state;
+    setenv(BELOW "CACERT", "x", 1);
+    begin(&world, clients);
+    assert_int_equal(end(&world, "read-only"), CAPP_OK);
+    assert_has(world.log.text, "WARN config: environment variable " BELOW "CACERT: there is no option "
+                               "'etcd.clients.read_only.cacert': write trusted_ca_file");
+}
+
 static void what_nobody_reads_is_warned_of(void **state)
 {
     static struct world world;
@@ -323,6 +455,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(credentials_come_from_each_source, clear, clear),
         cmocka_unit_test_setup_teardown(what_is_wrong_has_its_place, clear, clear),
         cmocka_unit_test_setup_teardown(mistakes_in_a_file_are_found_together, clear, clear),
+        cmocka_unit_test_setup_teardown(every_option_can_be_configured, clear, clear),
+        cmocka_unit_test_setup_teardown(other_options_can_be_configured, clear, clear),
+        cmocka_unit_test_setup_teardown(names_of_others_are_led_home, clear, clear),
+        cmocka_unit_test_setup_teardown(names_of_others_in_the_environment, clear, clear),
         cmocka_unit_test_setup_teardown(what_nobody_reads_is_warned_of, clear, clear),
     };
 
