@@ -338,6 +338,20 @@ ETCD_API ETCD_NODISCARD etcd_status etcd_client_set_endpoints(etcd_client *clien
 ETCD_API etcd_client_state etcd_client_state_now(const etcd_client *client);
 
 /**
+ * What is known to keep calls from succeeding, now: for the state of health of a program. Looks, and asks
+ * nobody. A server that has stopped without a word is found out by calls and pings, not by this.
+ *
+ * @param[out] reterr  What is wrong, with the newest cause. NULL if not wanted.
+ * @retval ETCD_OK             Nothing: connected and not refused, or nothing has asked for a connection yet.
+ * @retval ETCD_E_UNAVAILABLE  Not connected.
+ * @retval ETCD_E_AUTH, other  Connected, but the last login was refused.
+ * @retval ETCD_E_CLOSED, ETCD_E_INVALID_ARGUMENT
+ * @par Threads Any, also from callbacks.
+ * @since 0.1
+ */
+ETCD_API etcd_status etcd_client_trouble(const etcd_client *client, etcd_error *reterr);
+
+/**
  * The version of etcd that a member reports, "3.5.30" say, as text with a NUL; members may differ during an
  * upgrade: the lowest of those that answer is given.
  *

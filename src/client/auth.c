@@ -67,6 +67,7 @@ static void become_ready(struct etcd__auth *auth, const char *token)
     }
     auth->state = ETCD__AUTH_READY;
     auth->generation++;
+    etcd__client_note_login(auth->client, NULL);
     finish(auth, ETCD_OK);
 }
 
@@ -91,6 +92,7 @@ static void refused(struct etcd__auth *auth, const struct etcd__call_end *end, s
     etcd__log(&auth->client->log, auth->told_refused ? ETCD_LOG_DEBUG : ETCD_LOG_ERROR, "auth", "%s",
               auth->error.message);
     auth->told_refused = true;
+    etcd__client_note_login(auth->client, &auth->error);
     finish(auth, verdict.status);
 }
 

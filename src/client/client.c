@@ -74,6 +74,7 @@ static void on_endpoint(void *user, const struct etcd__endpoint *endpoint, enum 
     etcd__log(&client->log, news ? ETCD_LOG_INFO : ETCD_LOG_DEBUG, "connect", "client '%s': %s %s",
               etcd__client_label(client), said[event], err == NULL ? endpoint->text : err->message);
     client->in_outage = err != NULL;
+    etcd__client_note_connect(client, err);
     etcd__count(err == NULL ? &client->metrics.connects : &client->metrics.losses, 1);
     if (err == NULL) {
         etcd__leader_news(&client->leader);

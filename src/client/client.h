@@ -87,6 +87,8 @@ struct etcd_client {
     struct {
         pthread_mutex_t mutex;
         char *endpoints; /* those in use, comma-separated */
+        /* The newest failures, ETCD_OK after a success: of connecting, and a login that was refused. */
+        etcd_error unreachable, refused;
     } shared;
 };
 

@@ -71,6 +71,7 @@ static void not_found(struct etcd__discovery *discovery, const etcd_error *err)
               "client '%s': %s", etcd__client_label(client), err->message);
     if (etcd__channel_count(client->channel) > 0)
         return;
+    etcd__client_note_connect(client, err);
     etcd__channel_seek(client->channel, false, err);
     etcd__timer_arm(reactor_of(discovery), &discovery->timer, discovery->next_ms);
 }

@@ -70,6 +70,58 @@ void etcd__client_state_finish(struct etcd_client *client)
         (void)etcd__loop_finish_callback(client->loop, &client->state.callback);
 }
 
+static void note(struct etcd_client *client, etcd_error *where, const etcd_error *err)
+{
+    (void)pthread_mutex_lock(&client->shared.mutex);
+    if (err != NULL)
+        etcd__error_copy(where, err);
+    else
+        where->status = ETCD_OK;
+    (void)pthread_mutex_unlock(&client->shared.mutex);
+}
+
+void etcd__client_note_connect(struct etcd_client *client, const etcd_error *err)
+{
+    note(client, &client->shared.unreachable, err);
+}
+
+void etcd__client_note_login(struct etcd_client *client, const etcd_error *err)
+{
+    note(client, &client->shared.refused, err);
+}
+
+/* Says why in `err`; its status is ETCD_OK when there is no reason. */
+static void find_trouble(struct etcd_client *client, etcd_client_state state, etcd_error *err)
+{
+    err->status = ETCD_OK;
+    (void)pthread_mutex_lock(&client->shared.mutex);
+    if (state == ETCD_CLIENT_CONNECTING) {
+        bool failed = client->shared.unreachable.status != ETCD_OK;
+
+        (void)etcd__fail(err, ETCD_E_UNAVAILABLE, "client '%s': not connected: %s",
+                         etcd__client_label(client),
+                         failed ? client->shared.unreachable.message : "still connecting");
+        err->flags |= ETCD_ERROR_RETRYABLE;
+    } else if (client->shared.refused.status != ETCD_OK) {
+        etcd__error_copy(err, &client->shared.refused);
+    }
+    (void)pthread_mutex_unlock(&client->shared.mutex);
+}
+
+etcd_status etcd_client_trouble(const etcd_client *client, etcd_error *reterr)
+{
+    struct etcd_client *own = (struct etcd_client *)(uintptr_t)client; /* for its mutex */
+    etcd_status st = etcd__client_check(client, reterr);
+    etcd_error err;
+
+    if (st != ETCD_OK)
+        return st;
+    find_trouble(own, etcd_client_state_now(client), &err);
+    if (err.status != ETCD_OK && reterr != NULL)
+        *reterr = err;
+    return err.status;
+}
+
 etcd_client_state etcd_client_state_now(const etcd_client *client)
 {
     struct etcd_client *own = (struct etcd_client *)(uintptr_t)client; /* for its atomics */

@@ -24,6 +24,12 @@ struct etcd__client_state {
 void etcd__client_state_init(struct etcd__client_state *state);
 /* Each change once. `err`: why READY is over; else NULL. Engine. */
 void etcd__client_state_set(struct etcd_client *client, etcd_client_state state, const etcd_error *err);
+/*
+ * The newest failure to connect, or to log in, for etcd_client_trouble(); NULL: it succeeded. Engine, and
+ * never a failure that the next attempt may not meet again.
+ */
+void etcd__client_note_connect(struct etcd_client *client, const etcd_error *err);
+void etcd__client_note_login(struct etcd_client *client, const etcd_error *err);
 /* After CLOSED was set: returns when all has been told, or in the callback that is about to tell it. */
 void etcd__client_state_finish(struct etcd_client *client);
 

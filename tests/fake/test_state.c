@@ -122,6 +122,57 @@ static void test_a_life(void **state)
     close_world(&world);
 }
 
+/* ---- what is wrong --------------------------------------------------------------------------------- */
+
+static void test_trouble_with_the_connection(void **state)
+{
+    struct world world;
+    etcd_error err = {.status = ETCD_OK};
+
+    (void)state;
+    open_world(&world, NULL);
+    assert_status(etcd_client_trouble(world.client, &err), ETCD_OK, &err); /* nobody has asked for one */
+    fake_etcd_listen(world.fake, false);
+    assert_int_equal(fake_put(world.client, 100, &err), ETCD_E_UNAVAILABLE);
+    assert_int_equal(etcd_client_trouble(world.client, &err), ETCD_E_UNAVAILABLE);
+    assert_has_text(err.message, "client 'etcd': not connected: ");
+    assert_has_text(err.message, fake_etcd_endpoint(world.fake));
+    assert_true((err.flags & ETCD_ERROR_RETRYABLE) != 0);
+    assert_int_equal(etcd_client_trouble(world.client, NULL), ETCD_E_UNAVAILABLE);
+    fake_etcd_listen(world.fake, true);
+    await_state(&world, ETCD_CLIENT_READY);
+    assert_status(etcd_client_trouble(world.client, &err), ETCD_OK, &err);
+    assert_status(etcd_client_close(world.client, &err), ETCD_OK, &err);
+    assert_int_equal(etcd_client_trouble(world.client, &err), ETCD_E_CLOSED);
+    assert_int_equal(etcd_client_trouble(NULL, &err), ETCD_E_INVALID_ARGUMENT);
+    free_client(&world);
+    close_world(&world);
+}
+
+static void test_trouble_with_the_login(void **state)
+{
+    struct fake_etcd *fake = fake_etcd_start();
+    etcd_client *client;
+    etcd_error err = {.status = ETCD_OK};
+
+    (void)state;
+    fake_etcd_set_auth(fake, "ann", "right");
+    client =
+        test_client_open(fake_etcd_endpoint(fake),
+                         ETCD_CLIENT_OPTS(.username = "ann", .password = ETCD_SECRET_TEXT("wr0ng-c4n4ry")));
+    assert_int_equal(fake_put(client, 5000, &err), ETCD_E_AUTH);
+    assert_int_equal(etcd_client_state_now(client), ETCD_CLIENT_READY);
+    assert_int_equal(etcd_client_trouble(client, &err), ETCD_E_AUTH);
+    assert_has_text(err.message, "client 'etcd'");
+    assert_has_text(err.message, "user 'ann'");
+    assert_lacks_text(err.message, "c4n4ry");
+    fake_etcd_set_auth(fake, "ann", "wr0ng-c4n4ry"); /* it is the right one now */
+    assert_status(fake_put(client, 5000, &err), ETCD_OK, &err);
+    assert_status(etcd_client_trouble(client, &err), ETCD_OK, &err);
+    etcd_client_free(client);
+    fake_etcd_free(fake);
+}
+
 static void test_a_polite_goodbye_is_a_loss(void **state)
 {
     struct world world;
@@ -333,6 +384,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_life),
+        cmocka_unit_test(test_trouble_with_the_connection),
+        cmocka_unit_test(test_trouble_with_the_login),
         cmocka_unit_test(test_a_polite_goodbye_is_a_loss),
         cmocka_unit_test(test_never_used),
         cmocka_unit_test(test_a_new_list),
