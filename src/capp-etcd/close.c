@@ -125,7 +125,6 @@ static void close_clients(const capp_etcd_factory *factory)
     for (const struct etcd__node *node = head->prev; node != head; node = node->prev) {
         const struct capp__etcd_member *member = ETCD__CONTAINER(node, struct capp__etcd_member, node);
 
-        capp_log(factory->logger, CAPP_LOG_DEBUG, "etcd", "client '%s': closing", member->name);
         (void)etcd_client_close(member->client, NULL); /* fails for NULL only */
     }
 }

@@ -58,12 +58,14 @@ static capp_status cancelled(capp_etcd_factory *factory, const struct capp__etcd
 static capp_status judge(capp_etcd_factory *factory, const struct capp__etcd_member *member,
                          const etcd_error *err, capp_error *reterr)
 {
+    char text[ETCD_ERROR_MESSAGE_SIZE + 64];
+
     if (err->status == ETCD_E_CANCELLED || err->status == ETCD_E_CLOSED)
         return cancelled(factory, member, reterr);
     if (!is_bearable(member, err))
         return capp_error_from_etcd(err, reterr);
-    capp_log(factory->logger, CAPP_LOG_WARN, "etcd", "%s; going on without it, and trying again",
-             err->message);
+    etcd__format(text, sizeof(text), "%s; going on without it, and trying again", err->message);
+    capp__etcd_log_client(member, CAPP_LOG_WARN, text);
     return CAPP_OK;
 }
 

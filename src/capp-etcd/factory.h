@@ -18,6 +18,7 @@
 struct capp__etcd_member {
     struct etcd__node node; /* in `members` or `pending` */
     char name[CAPP__ETCD_NAME_SIZE];
+    const capp_logger *logger; /* the factory's */
     capp_etcd_start start;
     etcd_client *client;
     etcd_op *connecting; /* under the mutex: the wait for a server, to be cancelled; NULL: there is none */
@@ -81,9 +82,9 @@ void capp__etcd_combine(capp_error *all, const capp_error *error);
 
 /* ---- log.c ---- */
 
-/* The client's log function of all clients that bring none; `user_data` is the capp_logger. */
+/* The client's log function of all clients that bring none; `user_data` is the member. */
 void capp__etcd_log(void *user_data, etcd_log_level level, const char *component, const char *message);
-/* The least level that the logger shows. */
-etcd_log_level capp__etcd_log_level(const capp_logger *logger);
+/* The module's own words about a client. */
+void capp__etcd_log_client(const struct capp__etcd_member *member, capp_log_level level, const char *text);
 
 #endif

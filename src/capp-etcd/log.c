@@ -20,15 +20,16 @@ static capp_log_level level_of(etcd_log_level level)
 
 void capp__etcd_log(void *user_data, etcd_log_level level, const char *component, const char *message)
 {
-    (void)component;
-    capp_log(user_data, level_of(level), "etcd", "%s", message);
+    const struct capp__etcd_member *member = user_data;
+
+    capp_log_with(
+        member->logger, level_of(level), "etcd",
+        CAPP_LOG_FIELDS(CAPP_LOG_TEXT("client", member->name), CAPP_LOG_TEXT("component", component)), "%s",
+        message);
 }
 
-etcd_log_level capp__etcd_log_level(const capp_logger *logger)
+void capp__etcd_log_client(const struct capp__etcd_member *member, capp_log_level level, const char *text)
 {
-    etcd_log_level level = ETCD_LOG_TRACE;
-
-    while (level < ETCD_LOG_ERROR && !capp_log_on(logger, level_of(level)))
-        level = (etcd_log_level)((int)level + 1);
-    return level;
+    capp_log_with(member->logger, level, "etcd", CAPP_LOG_FIELDS(CAPP_LOG_TEXT("client", member->name)), "%s",
+                  text);
 }

@@ -53,6 +53,7 @@ static capp_status reserve(capp_etcd_factory *factory, const char *name,
     if (member == NULL)
         return capp_fail(reterr, CAPP_E_NO_MEMORY, "out of memory");
     memcpy(member->name, name, strlen(name) + 1);
+    member->logger = factory->logger;
     capp__etcd_lock(factory);
     status = check_free_locked(factory, name, reterr);
     if (status == CAPP_OK)
@@ -121,14 +122,15 @@ static capp_status import_opts(const struct capp__etcd_adding *adding, struct ca
     return CAPP_OK;
 }
 
-static void use_log(const capp_etcd_factory *factory, etcd_client_opts *opts)
+/* What is shown, the application's log decides, whose levels can change while it runs. */
+static void use_log(struct capp__etcd_member *member, etcd_client_opts *opts)
 {
-    if (opts->log_fn != NULL || factory->logger == NULL)
+    if (opts->log_fn != NULL || member->logger == NULL)
         return;
     opts->log_fn = capp__etcd_log;
-    opts->log_user_data = (void *)(uintptr_t)factory->logger; /* the log functions take it const again */
+    opts->log_user_data = member;
     if (opts->log_level == ETCD_LOG_DEFAULT)
-        opts->log_level = capp__etcd_log_level(factory->logger);
+        opts->log_level = ETCD_LOG_TRACE;
 }
 
 /* The host stops clients on a thread of its own, which a loop that the program drives cannot have. */
@@ -148,7 +150,7 @@ static capp_status open_with(capp_etcd_factory *factory, const struct capp__etcd
     etcd_status st = ETCD_OK;
     etcd_error err;
 
-    use_log(factory, opts);
+    use_log(member, opts);
     if (opts->loop == NULL)
         st = shared_loop(factory, &opts->loop, &err);
     if (st == ETCD_OK)
@@ -169,14 +171,17 @@ static capp_status open_client(capp_etcd_factory *factory, const struct capp__et
 
 /* ---- becoming a member ----------------------------------------------------------------------------- */
 
-static void log_added(const capp_etcd_factory *factory, const struct capp__etcd_member *member)
+static void log_added(const struct capp__etcd_member *member)
 {
     char endpoints[512];
 
-    if (!capp_log_on(factory->logger, CAPP_LOG_INFO))
+    if (!capp_log_category_on(member->logger, CAPP_LOG_INFO, "etcd"))
         return;
     (void)etcd_client_endpoints(member->client, endpoints, sizeof(endpoints));
-    capp_log(factory->logger, CAPP_LOG_INFO, "etcd", "client '%s': added, for %s", member->name, endpoints);
+    capp_log_with(
+        member->logger, CAPP_LOG_INFO, "etcd",
+        CAPP_LOG_FIELDS(CAPP_LOG_TEXT("client", member->name), CAPP_LOG_TEXT("endpoints", endpoints)),
+        "client '%s': added, for %s", member->name, endpoints);
 }
 
 /* Fails when the factory was closed meanwhile. */
@@ -197,7 +202,7 @@ static capp_status admit(capp_etcd_factory *factory, struct capp__etcd_member *m
         return status;
     if (stopping)
         etcd_client_cancel_waits(member->client);
-    log_added(factory, member);
+    log_added(member);
     return CAPP_OK;
 }
 

@@ -125,7 +125,7 @@ static const char *closing_of(const struct log_text *log, const char *name)
     char line[64];
     const char *at;
 
-    (void)snprintf(line, sizeof(line), "DEBUG etcd: client '%s': closing\n", name);
+    (void)snprintf(line, sizeof(line), "INFO etcd: client '%s': closing\n", name);
     at = strstr(log->text, line);
     assert_non_null(at);
     return at;

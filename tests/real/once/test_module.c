@@ -97,7 +97,7 @@ static void an_injected_client_works(void **state)
         fail_msg("%s", error.message);
     assert_has(log.text, "INFO etcd: client 'ann': added, for 127.0.0.1:");
     assert_has(log.text, "INFO etcd: client 'ann': connected to 127.0.0.1:");
-    assert_has(log.text, "DEBUG etcd: client 'ann': closing");
+    assert_has(log.text, "INFO etcd: client 'ann': closing");
     assert_has(log.text, "INFO etcd: client 'ann': closed");
 }
 

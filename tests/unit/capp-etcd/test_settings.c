@@ -161,7 +161,6 @@ static void a_client_can_come_from_the_configuration(void **state)
     assert_has(world.text, "auto_sync_interval: 30000 ms\n");
     assert_has(world.text, "max_send: 4194304 bytes\nmax_recv: 8388608 bytes\n");
     assert_has(world.text, "keepalive_time: 20000 ms\n");
-    assert_has(world.text, "namespace: app/\n");
     assert_has(world.text, "tls.server_name: etcd.internal\ntls.insecure_skip_verify: true\n");
     memset(&coded, 0, sizeof(coded));
     etcd_client *client = NULL;
