@@ -78,12 +78,16 @@ typedef struct etcd_watch_opts {
      * start_revision, from which nothing is missed. Milliseconds; 0: it is asked at once.
      */
     int64_t delay_ms;
+    /** etcd_watch_close() does without the final call of on_events, and need not wait for the loop's thread.
+     */
+    bool quiet_close;
+    uint8_t pad_[7]; /**< Zero. */
 } etcd_watch_opts;
 
 /* clang-format off */
 /** Initialises the struct with its defaults, in C and C++. */
 #define ETCD_WATCH_OPTS_INIT \
-    {sizeof(etcd_watch_opts), {NULL, 0}, 0, NULL, NULL, 0, 0, false, false, false, false, false, false, false, false, 0}
+    {sizeof(etcd_watch_opts), {NULL, 0}, 0, NULL, NULL, 0, 0, false, false, false, false, false, false, false, false, 0, false, {0}}
 /* clang-format on */
 #ifndef __cplusplus
 /** Options in place: `ETCD_WATCH_OPTS(.prefix = true)`. */
@@ -155,8 +159,8 @@ ETCD_API void etcd_watch_cancel(etcd_watch *watch);
 
 /**
  * Ends the watch if it runs and frees it. Waits for a running callback, unless called from inside it; the
- * final call of the callback is delivered before it returns (inside: the running call was the last). No
- * other thread may be in etcd_watch_next(). NULL is fine.
+ * final call of the callback is delivered before it returns (inside: the running call was the last;
+ * quiet_close: there is none). No other thread may be in etcd_watch_next(). NULL is fine.
  * @since 0.1
  */
 ETCD_API void etcd_watch_close(etcd_watch *watch);

@@ -26,7 +26,8 @@ struct etcd_keepalive {
         struct etcd__node node;  /* then: lease->users */
     };
     struct etcd__callback callback; /* tells on_end */
-    etcd_status status;             /* how it ended, with the callback queued */
+    struct etcd__work close;
+    etcd_status status; /* how it ended, with the callback queued */
     atomic_bool closing;
     bool aged; /* it is known when the lease was asked for */
 
@@ -311,6 +312,34 @@ static void on_start(struct etcd__work *work)
         join(lease, keepalive);
 }
 
+static void detach(void *arg)
+{
+    struct etcd_keepalive *keepalive = arg;
+    struct etcd__lease *lease = keepalive->lease;
+
+    etcd__node_unlink(&keepalive->node);
+    keepalive->lease = NULL;
+    if (lease != NULL && etcd__list_empty(&lease->users))
+        forget(lease);
+}
+
+static void free_keepalive(struct etcd_keepalive *keepalive)
+{
+    struct etcd_client *client = keepalive->client;
+
+    etcd__free(keepalive->error);
+    etcd__free(keepalive);
+    etcd__client_unref(client);
+}
+
+static void on_close(struct etcd__work *work)
+{
+    struct etcd_keepalive *keepalive = ETCD__CONTAINER(work, struct etcd_keepalive, close);
+
+    detach(keepalive);
+    free_keepalive(keepalive);
+}
+
 static etcd_status check_start(const struct etcd_client *client, etcd_lease lease,
                                struct etcd_keepalive **ret_keepalive, etcd_error *reterr)
 {
@@ -347,6 +376,7 @@ etcd_status etcd_keepalive_start(etcd_client *client, etcd_lease lease, const et
     keepalive->on_end = own.on_end;
     keepalive->user_data = own.user_data;
     keepalive->start.run = on_start;
+    keepalive->close.run = on_close;
     keepalive->callback.run = run_on_end;
     keepalive->client = client;
     atomic_init(&keepalive->closing, false);
@@ -378,15 +408,11 @@ int64_t etcd_keepalive_lease_id(const etcd_keepalive *keepalive)
     return keepalive == NULL ? 0 : keepalive->lease_id;
 }
 
-static void detach(void *arg)
+/* The loop's thread lets go of it by itself: no need to wait. As for watches. */
+static bool may_close_later(struct etcd_client *client)
 {
-    struct etcd_keepalive *keepalive = arg;
-    struct etcd__lease *lease = keepalive->lease;
-
-    etcd__node_unlink(&keepalive->node);
-    keepalive->lease = NULL;
-    if (lease != NULL && etcd__list_empty(&lease->users))
-        forget(lease);
+    return client->loop->drive == ETCD_DRIVE_THREAD && !etcd__loop_would_deadlock(client->loop) &&
+           !atomic_load(&client->closed);
 }
 
 void etcd_keepalive_close(etcd_keepalive *keepalive)
@@ -399,12 +425,15 @@ void etcd_keepalive_close(etcd_keepalive *keepalive)
     client = keepalive->client;
     /* In a forked child the engine's state may be half-changed: it is left alone. */
     if (etcd__loop_usable(client->loop, NULL) == ETCD_OK) {
+        if (may_close_later(client)) {
+            (void)etcd__loop_finish_callback(client->loop, &keepalive->callback);
+            etcd__loop_post(client->loop, &keepalive->close);
+            return;
+        }
         etcd__loop_run(client->loop, detach, keepalive);
         (void)etcd__loop_finish_callback(client->loop, &keepalive->callback);
     }
-    etcd__free(keepalive->error);
-    etcd__free(keepalive);
-    etcd__client_unref(client);
+    free_keepalive(keepalive);
 }
 
 /* ---- the lessor ------------------------------------------------------------------------------------ */

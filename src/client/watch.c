@@ -128,7 +128,7 @@ static void run_callback(struct etcd__callback *callback)
         found = take(watch, &events);
         if (found == ETCD__WATCH_FOUND_EVENTS)
             watch->on_events(watch, events, ETCD_OK, NULL, watch->user_data);
-        else if (found == ETCD__WATCH_FOUND_END && !watch->told_end)
+        else if (found == ETCD__WATCH_FOUND_END && !watch->told_end && !atomic_load(&watch->closing))
             tell_end(watch);
         etcd_events_free(events);
         if (gone)
@@ -218,6 +218,8 @@ static struct etcd_watch *new_watch(struct etcd_client *client, const etcd_watch
     watch->next_revision = opts->start_revision;
     watch->state = ETCD__WATCH_NEW;
     watch->at.delay_ms = opts->delay_ms;
+    watch->quiet_close = opts->quiet_close;
+    atomic_init(&watch->closing, false);
     return watch;
 }
 
@@ -391,8 +393,20 @@ static void close_in_engine(void *arg)
  */
 static bool may_close_later(const struct etcd_watch *watch)
 {
-    return watch->on_events == NULL && watch->client->loop->drive == ETCD_DRIVE_THREAD &&
-           !atomic_load(&watch->client->closed);
+    return (watch->on_events == NULL || watch->quiet_close) &&
+           watch->client->loop->drive == ETCD_DRIVE_THREAD &&
+           !etcd__loop_would_deadlock(watch->client->loop) && !atomic_load(&watch->client->closed);
+}
+
+static void close_later(struct etcd_watch *watch)
+{
+    struct etcd_loop *loop = watch->client->loop;
+
+    (void)etcd__watch_queue_end(&watch->queue, ETCD_E_CANCELLED, NULL);
+    if (watch->on_events != NULL && etcd__loop_finish_callback(loop, &watch->callback))
+        *watch->gone = true;
+    ask_for(watch, ASKED_CANCEL);
+    unref(watch);
 }
 
 void etcd_watch_close(etcd_watch *watch)
@@ -406,10 +420,9 @@ void etcd_watch_close(etcd_watch *watch)
         free_watch(watch); /* the other thread that may hold references is the parent's */
         return;
     }
+    atomic_store(&watch->closing, watch->quiet_close);
     if (may_close_later(watch)) {
-        (void)etcd__watch_queue_end(&watch->queue, ETCD_E_CANCELLED, NULL);
-        ask_for(watch, ASKED_CANCEL);
-        unref(watch);
+        close_later(watch);
         return;
     }
     etcd__loop_run(loop, close_in_engine, watch);

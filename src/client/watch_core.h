@@ -45,6 +45,8 @@ struct etcd_watch {
     void *user_data;
     bool *gone;    /* while on_events runs: set when the watch is closed inside */
     bool told_end; /* on_events had its final call */
+    bool quiet_close;
+    atomic_bool closing; /* and nothing is to be told of it */
 
     /* Constant. */
     bool prev_kv, no_put, no_delete, progress, no_fragment;

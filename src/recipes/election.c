@@ -84,7 +84,7 @@ etcd_bytes etcd_election_key(const etcd_election *election)
 
 int64_t etcd_election_lease_id(const etcd_election *election)
 {
-    return election == NULL ? 0 : etcd__session_lease_id(election->line->session);
+    return election == NULL ? 0 : etcd__session_lease(election->line->session).id;
 }
 
 /* Writes the value if the key is still the one that we created. */
@@ -98,7 +98,7 @@ static etcd_status put_fenced(const struct etcd__line *line, etcd_bytes value, i
 
     etcd_txn_if(txn, key, ETCD_CMP_CREATE_REVISION, ETCD_CMP_EQUAL, line->fence);
     etcd_txn_put(txn, ETCD_TXN_THEN, key, value,
-                 ETCD_PUT_OPTS(.lease_id = etcd__session_lease_id(line->session)));
+                 ETCD_PUT_OPTS(.lease_id = etcd__session_lease(line->session).id));
     st = etcd_txn_commit(line->client, txn, ETCD_TXN_OPTS(.timeout_ms = timeout_ms), &result, err);
     etcd_txn_free(txn);
     if (st == ETCD_E_LEASE_NOT_FOUND || (st == ETCD_OK && !etcd_txn_result_succeeded(result)))

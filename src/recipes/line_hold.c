@@ -64,9 +64,18 @@ static etcd_status hold(struct etcd__line *line, etcd__session_lost_fn *on_lost,
 
     st = etcd_watch_open(line->client, etcd__line_key(line),
                          ETCD_WATCH_OPTS(.start_revision = line->owned_at + 1, .delay_ms = GUARD_MS,
-                                         .no_put = true, .on_events = on_guard, .user_data = line),
+                                         .no_put = true, .on_events = on_guard, .user_data = line,
+                                         .quiet_close = true),
                          &line->guard, err);
     return st != ETCD_OK ? st : etcd__session_arm(line->session, on_lost, user, err);
+}
+
+static void abandon(struct etcd__line *line, int64_t grace_ms)
+{
+    etcd_watch_close(line->guard);
+    etcd__session_abandon(line->session, grace_ms);
+    line->guard = NULL;
+    line->session = NULL;
 }
 
 static etcd_status await_ownership(struct etcd__line *line, const struct etcd__line_opts *opts,
@@ -134,20 +143,20 @@ etcd_status etcd__line_acquire(etcd_client *client, etcd_bytes name, const struc
         st = hold(line, on_lost, user, &err);
     if (st != ETCD_OK) {
         show_failure(reterr, &err, opts->what, name);
-        etcd_watch_close(line->guard);
-        etcd__session_abandon(line->session, GRACE_MS);
+        abandon(line, GRACE_MS);
         etcd__free(line);
         *ret_line = NULL;
     }
     return st;
 }
 
-/* Nothing is heard of the line after this. */
-static void stop_guard(struct etcd__line *line)
+/* Nothing is heard of the line after this; the lease is left alone. */
+static void close_session(struct etcd__line *line)
 {
-    etcd__session_disarm(line->session);
     etcd_watch_close(line->guard);
+    etcd__session_close(line->session);
     line->guard = NULL;
+    line->session = NULL;
 }
 
 /* ---- release --------------------------------------------------------------------------------------- */
@@ -181,16 +190,21 @@ static void hurry(etcd_op *op)
         etcd_op_cancel(op);
 }
 
-static void say_farewell(struct farewell *bye, const struct etcd__line *line, int64_t timeout_ms)
+static void say_farewell(struct farewell *bye, const struct etcd__line *line, int64_t lease_id,
+                         int64_t timeout_ms)
 {
     etcd_txn *txn = fenced_delete(line);
 
     bye->key_status = etcd_txn_commit_async(line->client, txn, ETCD_TXN_OPTS(.timeout_ms = timeout_ms), NULL,
                                             NULL, &bye->key_op, &bye->key_err);
     etcd_txn_free(txn);
-    bye->lease_status = etcd_lease_revoke_async(line->client, etcd__session_lease_id(line->session),
+    bye->lease_status = etcd_lease_revoke_async(line->client, lease_id,
                                                 ETCD_LEASE_OPTS(.timeout_ms = timeout_ms), NULL, NULL,
                                                 &bye->lease_op, &bye->lease_err);
+}
+
+static void hear_farewell(struct farewell *bye)
+{
     if (bye->lease_status == ETCD_OK)
         bye->lease_status = etcd__op_outcome(bye->lease_op, &bye->lease_err);
     if (bye->lease_status == ETCD_OK || bye->lease_status == ETCD_E_LEASE_NOT_FOUND)
@@ -230,28 +244,30 @@ static etcd_status judge(const struct farewell *bye, etcd_error *err)
     return bye->lease_status;
 }
 
-/* Whatever comes of it, the session is gone afterwards. */
+/*
+ * Whatever comes of it, the session is gone afterwards. It is closed while the requests are under way, so
+ * that the loop has one turn for all.
+ */
 static etcd_status release(struct etcd__line *line, const struct etcd__limit *limit, etcd_error *err)
 {
     struct farewell bye = {.key_op = NULL};
-    etcd_status st;
+    etcd_lease lease = etcd__session_lease(line->session);
+    etcd_status st = etcd__session_told(line->session, err);
     int64_t left;
 
-    stop_guard(line);
-    st = etcd__session_told(line->session, err);
     if (st == ETCD_OK)
         st = etcd__limit_left(limit, &left, err);
     if (st != ETCD_OK) {
-        etcd__session_abandon(line->session, st == ETCD_E_LEASE_LOST ? GRACE_MS : 0);
+        abandon(line, st == ETCD_E_LEASE_LOST ? GRACE_MS : 0);
         return st;
     }
-    say_farewell(&bye, line, left);
+    say_farewell(&bye, line, lease.id, left);
+    close_session(line);
+    hear_farewell(&bye);
     st = judge(&bye, err);
     etcd_txn_result_free(bye.result);
-    if (bye.lease_status == ETCD_OK || bye.lease_status == ETCD_E_LEASE_NOT_FOUND)
-        etcd__session_close(line->session);
-    else
-        etcd__session_abandon(line->session, 0);
+    if (bye.lease_status != ETCD_OK && bye.lease_status != ETCD_E_LEASE_NOT_FOUND)
+        etcd__lease_give_back(line->client, lease, 0);
     return st;
 }
 
@@ -262,13 +278,12 @@ etcd_status etcd__line_release(struct etcd__line *line, const char *what, int64_
     etcd_error err;
     etcd_status st;
 
+    etcd__session_disarm(line->session);
     st = etcd__limit_start(&limit, line->client, timeout_ms, &err);
-    if (st == ETCD_OK) {
+    if (st == ETCD_OK)
         st = release(line, &limit, &err);
-    } else {
-        stop_guard(line);
-        etcd__session_abandon(line->session, 0);
-    }
+    else
+        abandon(line, 0);
     if (st != ETCD_OK)
         show_failure(reterr, &err, what, etcd__line_name(line));
     etcd__free(line);

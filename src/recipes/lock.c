@@ -67,7 +67,7 @@ etcd_bytes etcd_lock_key(const etcd_lock *lock)
 
 int64_t etcd_lock_lease_id(const etcd_lock *lock)
 {
-    return lock == NULL ? 0 : etcd__session_lease_id(lock->line->session);
+    return lock == NULL ? 0 : etcd__session_lease(lock->line->session).id;
 }
 
 etcd_status etcd_lock_release(etcd_lock *lock, int64_t timeout_ms, etcd_error *reterr)

@@ -168,7 +168,7 @@ static void drop_session(struct etcd_registration *reg)
 static void lost(struct etcd_registration *reg, etcd_status status, const etcd_error *err)
 {
     etcd__registration_show(reg, NULL);
-    reg->stale_lease_id = etcd__session_lease_id(reg->session);
+    reg->stale_lease_id = etcd__session_lease(reg->session).id;
     etcd__session_close(reg->session);
     reg->session = NULL;
     reg->pause_ms = 0;
@@ -252,7 +252,7 @@ static void on_put(etcd_op *op, void *user_data)
 
 static void start_put(struct etcd_registration *reg)
 {
-    int64_t lease_id = etcd__session_lease_id(reg->session);
+    int64_t lease_id = etcd__session_lease(reg->session).id;
     etcd_error err;
     etcd_status st;
 

@@ -20,7 +20,7 @@ enum {
 /* Putting the entry twice is putting it once, so an answer that was lost is no failure yet. */
 static etcd_status put_entry(struct etcd_registration *reg, struct etcd__limit *limit, etcd_error *err)
 {
-    int64_t lease_id = etcd__session_lease_id(reg->session);
+    int64_t lease_id = etcd__session_lease(reg->session).id;
     etcd_status st;
     int64_t left;
 
@@ -136,7 +136,7 @@ static etcd_status swap_address(struct etcd_registration *reg, char *address, in
         reg->shared.version++;
         reg->shared.updating = true;
     }
-    *ret_lease_id = reg->shared.session == NULL ? 0 : etcd__session_lease_id(reg->shared.session);
+    *ret_lease_id = reg->shared.session == NULL ? 0 : etcd__session_lease(reg->shared.session).id;
     pthread_mutex_unlock(&reg->shared.mutex);
     etcd__free(before);
     return busy ? etcd__fail(err, ETCD_E_BUSY, "another update is under way") : ETCD_OK;
@@ -267,7 +267,7 @@ int64_t etcd_registration_lease_id(const etcd_registration *registration)
     if (reg == NULL)
         return 0;
     pthread_mutex_lock(&reg->shared.mutex);
-    id = reg->shared.session == NULL ? 0 : etcd__session_lease_id(reg->shared.session);
+    id = reg->shared.session == NULL ? 0 : etcd__session_lease(reg->shared.session).id;
     pthread_mutex_unlock(&reg->shared.mutex);
     return id;
 }

@@ -29,9 +29,9 @@ struct etcd__session {
     } shared;
 };
 
-int64_t etcd__session_lease_id(const struct etcd__session *session)
+etcd_lease etcd__session_lease(const struct etcd__session *session)
 {
-    return session->lease.id;
+    return session->lease;
 }
 
 static etcd_status lost_status(const struct etcd__session *session)

@@ -48,7 +48,8 @@ etcd_status etcd__session_open(etcd_client *client, int64_t ttl_s, struct etcd__
 etcd_status etcd__session_start(etcd_client *client, etcd_lease lease, int64_t sent_ms,
                                 struct etcd__session **ret_session, etcd_error *reterr);
 
-int64_t etcd__session_lease_id(const struct etcd__session *session);
+/* As it was granted, or asked for. */
+etcd_lease etcd__session_lease(const struct etcd__session *session);
 /* Whether the lease has time left and nothing else was heard. */
 bool etcd__session_alive(const struct etcd__session *session);
 /* ETCD_OK, or how the session was lost, as far as the news has come. */

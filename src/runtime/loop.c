@@ -213,7 +213,7 @@ void etcd__loop_call_back(struct etcd_loop *loop, struct etcd__callback *callbac
 
     (void)pthread_mutex_lock(&loop->shared.mutex);
     first = etcd__list_empty(&loop->shared.callbacks);
-    if (!etcd__node_linked(&callback->node))
+    if (!etcd__node_linked(&callback->node) && !callback->finished)
         etcd__list_push(&loop->shared.callbacks, &callback->node);
     (void)pthread_mutex_unlock(&loop->shared.mutex);
     if (first && loop->notify_fd >= 0) {
@@ -230,6 +230,7 @@ bool etcd__loop_finish_callback(struct etcd_loop *loop, struct etcd__callback *c
                           !on_own_thread(loop);
 
     (void)pthread_mutex_lock(&loop->shared.mutex);
+    callback->finished = true;
     for (;;) {
         if (runs(loop, callback, true)) {
             inside = true;
@@ -253,18 +254,26 @@ bool etcd__loop_finish_callback(struct etcd_loop *loop, struct etcd__callback *c
 /* ---- work from other threads ----------------------------------------------------------------------- */
 
 /*
- * Wakes the engine if it sleeps. Inside the mutex: once the work can be taken it may run, and the callback
- * that it leads to may free the client, and with it the loop.
+ * Wakes the engine if it sleeps. With a reference: once the work can be taken it may run, and the callback
+ * that it leads to may free the client, and with it the loop. And with the mutex free, which is the first
+ * thing that the engine wants.
  */
 static void add_work(struct etcd_loop *loop, struct etcd__work *work, bool may_wake)
 {
+    bool wake;
+
     (void)pthread_mutex_lock(&loop->shared.mutex);
     if (!etcd__node_linked(&work->node))
         etcd__list_push(&loop->shared.work, &work->node);
-    if (loop->shared.sleeping && may_wake)
-        loop->reactor.env.ops->poll_wake(loop->reactor.env.self);
+    wake = loop->shared.sleeping && may_wake;
     loop->shared.sleeping = false;
+    if (wake)
+        etcd__loop_ref(loop);
     (void)pthread_mutex_unlock(&loop->shared.mutex);
+    if (!wake)
+        return;
+    loop->reactor.env.ops->poll_wake(loop->reactor.env.self);
+    etcd__loop_unref(loop);
 }
 
 void etcd__loop_post(struct etcd_loop *loop, struct etcd__work *work)

@@ -30,6 +30,7 @@ struct etcd__work {
 struct etcd__callback {
     struct etcd__node node;
     void (*run)(struct etcd__callback *callback);
+    bool finished; /* under shared.mutex: it is not queued any more */
 };
 
 struct etcd_loop {
@@ -85,12 +86,15 @@ void etcd__loop_post(struct etcd_loop *loop, struct etcd__work *work);
 void etcd__loop_post_and_pump(struct etcd_loop *loop, struct etcd__work *work);
 /* Runs fn(arg) in the engine and waits for it; at once when this is the engine. Any thread. */
 void etcd__loop_run(struct etcd_loop *loop, void (*fn)(void *arg), void *arg);
-/* Queues a callback; queueing it again before it ran is queueing it once. Engine. */
+/*
+ * Queues a callback; queueing it again before it ran is queueing it once, and one that is finished is not
+ * queued. Engine.
+ */
 void etcd__loop_call_back(struct etcd_loop *loop, struct etcd__callback *callback);
 /*
- * Makes sure that a callback is neither queued nor running: waits for it, or runs it here where nobody else
- * would. True when this was called from inside the very callback, which then still runs. Any thread; the
- * engine must not queue it again.
+ * Makes sure that a callback is neither queued nor running, now and later: waits for it, or runs it here
+ * where nobody else would. True when this was called from inside the very callback, which then still runs.
+ * Any thread.
  */
 bool etcd__loop_finish_callback(struct etcd_loop *loop, struct etcd__callback *callback);
 

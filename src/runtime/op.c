@@ -7,15 +7,6 @@
 #include <errno.h>
 #include <time.h>
 
-/* One thread that waits for one operation; lives on its stack. */
-struct waiter {
-    struct etcd__node node; /* in op->waiters, under shared.mutex */
-    pthread_mutex_t mutex;
-    pthread_cond_t cond;
-    bool taken; /* under shared.mutex: the engine has it in a list of its own and will wake it */
-    bool done;
-};
-
 static void run_on_done(struct etcd__callback *callback)
 {
     struct etcd_op *op = ETCD__CONTAINER(callback, struct etcd_op, callback);
@@ -53,10 +44,18 @@ void etcd__op_ref(struct etcd_op *op)
     (void)atomic_fetch_add_explicit(&op->refs, 1, memory_order_relaxed);
 }
 
+static void deinit_waiter(struct etcd__waiter *waiter)
+{
+    (void)pthread_mutex_destroy(&waiter->mutex);
+    (void)pthread_cond_destroy(&waiter->cond);
+}
+
 void etcd_op_free(etcd_op *op)
 {
     if (op == NULL || atomic_fetch_sub_explicit(&op->refs, 1, memory_order_acq_rel) != 1)
         return;
+    if (op->waited)
+        deinit_waiter(&op->waiter);
     if (op->result != NULL && op->free_result != NULL)
         op->free_result(op->result);
     op->destroy(op);
@@ -69,17 +68,26 @@ static void take_waiters(struct etcd_op *op, struct etcd__list *waiters)
 {
     ETCD__LIST_FOREACH(node, &op->waiters)
     {
-        ETCD__CONTAINER(node, struct waiter, node)->taken = true;
+        ETCD__CONTAINER(node, struct etcd__waiter, node)->taken = true;
     }
     etcd__list_splice(waiters, &op->waiters);
 }
 
-static void wake(struct waiter *waiter)
+/*
+ * The operation's own waiter outlives the wait. It is woken with its mutex free: otherwise the thread would
+ * wake up only to wait for that.
+ */
+static void wake(struct etcd_op *op, struct etcd__waiter *waiter)
 {
+    bool own = waiter == &op->waiter;
+
     (void)pthread_mutex_lock(&waiter->mutex);
     waiter->done = true;
-    (void)pthread_cond_signal(&waiter->cond);
+    if (!own)
+        (void)pthread_cond_signal(&waiter->cond);
     (void)pthread_mutex_unlock(&waiter->mutex);
+    if (own)
+        (void)pthread_cond_signal(&waiter->cond);
 }
 
 void etcd__op_complete(struct etcd_op *op, etcd_status status, const etcd_error *err)
@@ -97,7 +105,7 @@ void etcd__op_complete(struct etcd_op *op, etcd_status status, const etcd_error 
     take_waiters(op, &waiters);
     (void)pthread_mutex_unlock(&op->loop->shared.mutex);
     while ((node = etcd__list_pop(&waiters)) != NULL)
-        wake(ETCD__CONTAINER(node, struct waiter, node));
+        wake(op, ETCD__CONTAINER(node, struct etcd__waiter, node));
     if (op->on_done != NULL)
         etcd__loop_call_back(op->loop, &op->callback); /* takes over the engine's reference */
     else
@@ -140,21 +148,36 @@ etcd_status etcd__op_take(struct etcd_op *op, const void *kind, void **ret_resul
 
 /* ---- waiting --------------------------------------------------------------------------------------- */
 
-/* False when the operation is done already. */
-static bool add_waiter(struct etcd_op *op, struct waiter *waiter)
+static void init_waiter(struct etcd__waiter *waiter)
 {
-    bool added;
+    pthread_condattr_t attr;
+
+    waiter->taken = waiter->done = false;
+    (void)pthread_condattr_init(&attr);
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&waiter->cond, &attr);
+    (void)pthread_condattr_destroy(&attr);
+    (void)pthread_mutex_init(&waiter->mutex, NULL);
+}
+
+/* The operation's own waiter, or `other` when somebody has that. NULL when the operation is done already. */
+static struct etcd__waiter *add_waiter(struct etcd_op *op, struct etcd__waiter *other)
+{
+    struct etcd__waiter *waiter = NULL;
 
     (void)pthread_mutex_lock(&op->loop->shared.mutex);
-    added = !etcd_op_done(op);
-    if (added)
+    if (!etcd_op_done(op)) {
+        waiter = op->waited ? other : &op->waiter;
+        op->waited = true;
+        init_waiter(waiter);
         etcd__list_push(&op->waiters, &waiter->node);
+    }
     (void)pthread_mutex_unlock(&op->loop->shared.mutex);
-    return added;
+    return waiter;
 }
 
 /* After giving up. False when the engine has already taken the waiter and is about to wake it. */
-static bool remove_waiter(struct etcd_op *op, struct waiter *waiter)
+static bool remove_waiter(struct etcd_op *op, struct etcd__waiter *waiter)
 {
     bool removed;
 
@@ -167,7 +190,7 @@ static bool remove_waiter(struct etcd_op *op, struct waiter *waiter)
 }
 
 /* Waits on the condition; false when the time is over. Condition variables wait on the monotonic clock. */
-static bool wait_signal(struct waiter *waiter, int64_t until_ms)
+static bool wait_signal(struct etcd__waiter *waiter, int64_t until_ms)
 {
     struct timespec at;
     int64_t left_ms;
@@ -188,38 +211,27 @@ static bool wait_signal(struct waiter *waiter, int64_t until_ms)
     return true;
 }
 
-static void init_waiter(struct waiter *waiter)
-{
-    pthread_condattr_t attr;
-
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&waiter->cond, &attr);
-    (void)pthread_condattr_destroy(&attr);
-    (void)pthread_mutex_init(&waiter->mutex, NULL);
-}
-
 static void wait_on_thread(struct etcd_op *op, int64_t until_ms)
 {
-    struct waiter waiter = {.done = false};
-    bool in_time = true, done = false;
+    struct etcd__waiter other = {.done = false};
+    struct etcd__waiter *waiter = add_waiter(op, &other);
+    bool in_time = true, done;
 
-    init_waiter(&waiter);
-    if (add_waiter(op, &waiter)) {
-        (void)pthread_mutex_lock(&waiter.mutex);
-        while (!waiter.done && in_time)
-            in_time = wait_signal(&waiter, until_ms);
-        done = waiter.done;
-        (void)pthread_mutex_unlock(&waiter.mutex);
-        if (!done && !remove_waiter(op, &waiter)) {
-            (void)pthread_mutex_lock(&waiter.mutex);
-            while (!waiter.done)
-                (void)pthread_cond_wait(&waiter.cond, &waiter.mutex);
-            (void)pthread_mutex_unlock(&waiter.mutex);
-        }
+    if (waiter == NULL)
+        return;
+    (void)pthread_mutex_lock(&waiter->mutex);
+    while (!waiter->done && in_time)
+        in_time = wait_signal(waiter, until_ms);
+    done = waiter->done;
+    (void)pthread_mutex_unlock(&waiter->mutex);
+    if (!done && !remove_waiter(op, waiter)) {
+        (void)pthread_mutex_lock(&waiter->mutex);
+        while (!waiter->done)
+            (void)pthread_cond_wait(&waiter->cond, &waiter->mutex);
+        (void)pthread_mutex_unlock(&waiter->mutex);
     }
-    (void)pthread_mutex_destroy(&waiter.mutex);
-    (void)pthread_cond_destroy(&waiter.cond);
+    if (waiter == &other)
+        deinit_waiter(waiter);
 }
 
 /* 0, or why there is no waiting for it. */

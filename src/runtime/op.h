@@ -10,6 +10,15 @@
 #include "etcdc/op.h"
 #include "runtime/loop.h"
 
+/* One thread that waits for one operation. */
+struct etcd__waiter {
+    struct etcd__node node; /* in op->waiters, under shared.mutex */
+    pthread_mutex_t mutex;
+    pthread_cond_t cond;
+    bool taken; /* under shared.mutex: the engine has it in a list of its own and will wake it */
+    bool done;
+};
+
 struct etcd_op {
     struct etcd_loop *loop; /* referenced by whoever embeds the operation */
     const void *kind;       /* says which _take function fits */
@@ -26,8 +35,10 @@ struct etcd_op {
     struct etcd__callback callback;
     struct etcd__work cancel;
     atomic_bool cancel_posted;
-    struct etcd__list waiters; /* under shared.mutex */
-    etcd_error error;          /* valid when status is not ETCD_OK */
+    struct etcd__list waiters;  /* under shared.mutex */
+    struct etcd__waiter waiter; /* of the first who waits; others have one on their stack */
+    bool waited;                /* under shared.mutex: that one is in use, or was */
+    etcd_error error;           /* valid when status is not ETCD_OK */
 };
 
 /* Starts with one reference, the engine's, which etcd__op_complete() gives back. Other fields are the

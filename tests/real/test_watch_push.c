@@ -159,6 +159,47 @@ static void test_close_waits_for_the_running_call(void **state)
     }
 }
 
+static void test_a_quiet_close_tells_nothing(void **state)
+{
+    etcd_client *client = watching_client(state);
+
+    for (int round = 0; round < 5; round++) {
+        struct seen seen = {.linger = true};
+        etcd_watch *watch = watch_open(client, "push",
+                                       ETCD_WATCH_OPTS(.start_revision = watch_revision(client) + 1,
+                                                       .on_events = on_events, .user_data = &seen,
+                                                       .quiet_close = true));
+
+        watch_put(client, "push", "x");
+        test_pump(client, round * 10);
+        etcd_watch_close(watch);
+        assert_false(atomic_load(&seen.running));
+        atomic_store(&seen.closed, true);
+        watch_put(client, "push", "x");
+        test_pump(client, 60);
+        assert_int_equal(atomic_load(&seen.ends), 0);
+        assert_int_equal(atomic_load(&seen.after_end), 0);
+    }
+    watch_wait_metric(*state, "watcher", 0);
+}
+
+/* An end of another kind is told, however the watch is to be closed. */
+static void test_a_quiet_watch_tells_of_its_end(void **state)
+{
+    etcd_client *client = watching_client(state);
+    struct seen seen = {0};
+    etcd_watch *watch = watch_open(client, "push",
+                                   ETCD_WATCH_OPTS(.start_revision = 1, .on_events = on_events,
+                                                   .user_data = &seen, .quiet_close = true));
+
+    etcd_watch_cancel(watch);
+    wait_until_above(client, &seen.ends, 1);
+    etcd_watch_close(watch);
+    test_pump(client, 20);
+    assert_int_equal(atomic_load(&seen.ends), 1);
+    assert_int_equal(atomic_load(&seen.after_end), 0);
+}
+
 static void test_the_client_ends_first(void **state)
 {
     etcd_client *client = test_client_open(etcd_server_endpoints(watching_server(state)), NULL);
@@ -241,13 +282,14 @@ static void *open_and_close(void *arg)
 
     for (int i = 0; i < ROUNDS; i++) {
         struct seen seen = {.close_at = i % 3 == 0 ? 1 : 0};
+        bool quiet = i % 4 == 0;
         etcd_watch *watch = NULL;
         etcd_events *events = NULL;
         etcd_put_result *put = NULL;
 
         if (etcd_watch_open(client, etcd_cstr("push"),
                             ETCD_WATCH_OPTS(.start_revision = 1, .on_events = i % 2 == 0 ? on_events : NULL,
-                                            .user_data = &seen),
+                                            .user_data = &seen, .quiet_close = quiet),
                             &watch, NULL) != ETCD_OK)
             return arg;
         if (etcd_put(client, etcd_cstr("push"), etcd_cstr("x"), NULL, &put, NULL) != ETCD_OK)
@@ -264,7 +306,7 @@ static void *open_and_close(void *arg)
                 (void)usleep(1000);
         } else {
             etcd_watch_close(watch);
-            if (i % 2 == 0 && atomic_load(&seen.ends) != 1)
+            if (i % 2 == 0 && atomic_load(&seen.ends) != !quiet)
                 return arg;
         }
         if (atomic_load(&seen.after_end) != 0)
@@ -303,6 +345,8 @@ int main(void)
         cmocka_unit_test(test_close_inside_the_callback),
         cmocka_unit_test(test_cancel_inside_the_callback),
         cmocka_unit_test(test_close_waits_for_the_running_call),
+        cmocka_unit_test(test_a_quiet_close_tells_nothing),
+        cmocka_unit_test(test_a_quiet_watch_tells_of_its_end),
         cmocka_unit_test(test_the_client_ends_first),
         cmocka_unit_test(test_deferred_dispatch),
         cmocka_unit_test(test_many_threads),
