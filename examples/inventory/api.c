@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api.h"
 
+#include "counters.h"
 #include "http.h"
 #include "keys.h"
 #include "settings.h"
@@ -14,6 +15,7 @@ struct api {
     capp_logger *log;
     stock *stock;
     const instance_settings *instance;
+    counters *counters;
     capp_monitor *rules;
     http_listener listener;
 };
@@ -55,14 +57,23 @@ static void answer_error(api *self, http_answer *answer, const capp_error *error
     fprintf(answer->content, ",\"changed\":\"%s\"}\n", maybe ? "unknown: repeat the request" : "no");
 }
 
-static void answer_change(http_answer *answer, const stock_change *change, const stock_answer *result)
+static void count_change(api *self, change_result result)
 {
+    atomic_fetch_add(&self->counters->changes[result], 1);
+}
+
+static void answer_change(api *self, http_answer *answer, const stock_change *change,
+                          const stock_answer *result)
+{
+    bool repeated = result->outcome == STOCK_DONE_BEFORE;
+
     switch (result->outcome) {
     case STOCK_DONE:
     case STOCK_DONE_BEFORE:
         fprintf(answer->content, "{\"item\":\"%s\",\"quantity\":%" PRId64 ",\"repeated\":%s}\n", change->item,
-                result->quantity, result->outcome == STOCK_DONE ? "false" : "true");
-        break;
+                result->quantity, repeated ? "true" : "false");
+        count_change(self, repeated ? CHANGE_REPEATED : CHANGE_DONE);
+        return;
     case STOCK_TOO_FEW:
         http_refuse(answer, 409, "there are not so many");
         break;
@@ -73,6 +84,7 @@ static void answer_change(http_answer *answer, const stock_change *change, const
         http_refuse(answer, 422, "this Idempotency-Key was used before");
         break;
     }
+    count_change(self, CHANGE_REFUSED);
 }
 
 /* ---- requests ----------------------------------------------------------------------------------------- */
@@ -93,10 +105,13 @@ static void change_item(api *self, const stock_settings *rules, const http_reque
     } else {
         stock_change change = {.item = item, .delta = sign * number, .request = request->key};
 
-        if (stock_apply(self->stock, rules, &change, &result, &error) == CAPP_OK)
-            answer_change(answer, &change, &result);
-        else
+        if (stock_apply(self->stock, rules, &change, &result, &error) == CAPP_OK) {
+            answer_change(self, answer, &change, &result);
+        } else {
+            count_change(self,
+                         (error.flags & CAPP_ERROR_MAYBE_APPLIED) != 0 ? CHANGE_UNKNOWN : CHANGE_FAILED);
             answer_error(self, answer, &error);
+        }
     }
 }
 
@@ -227,10 +242,9 @@ capp_status api_run(capp_worker *worker, void *user_data, capp_error *reterr)
 }
 
 static const capp_inject api_deps[] = {
-    CAPP_INJECT(api, app, capp_app),
-    CAPP_INJECT(api, log, capp_logger),
-    CAPP_INJECT(api, stock, stock),
-    CAPP_INJECT(api, instance, instance_settings),
+    CAPP_INJECT(api, app, capp_app),      CAPP_INJECT(api, log, capp_logger),
+    CAPP_INJECT(api, stock, stock),       CAPP_INJECT(api, instance, instance_settings),
+    CAPP_INJECT(api, counters, counters),
 };
 const capp_service api_service = CAPP_SERVICE(api, CAPP_INJECTS(api_deps), .init = api_init,
                                               .start = api_start, .stop = api_stop);

@@ -5,8 +5,8 @@
  *     inventory [--config FILE] [--<option>=<value>]... [--help-config | --check-config | --dump-config]
  */
 #include "api.h"
+#include "counters.h"
 #include "presence.h"
-#include "readiness.h"
 #include "restock.h"
 #include "settings.h"
 #include "status.h"
@@ -35,6 +35,7 @@ static void add_api_threads(capp_builder *app)
 int main(int argc, char **argv)
 {
     capp_builder *app = capp_builder_new();
+    counters counts = {0};
 
     capp_use_name(app, "inventory");
     capp_use_config_file(app, "/etc/inventory/inventory.yaml", CAPP_CONFIG_OPTIONAL);
@@ -42,9 +43,9 @@ int main(int argc, char **argv)
     capp_use_config_env(app, "INVENTORY");
     capp_use_config_args(app, argc, argv);
     add_settings(app);
+    capp_configure(app, counters_module(&counts));
     capp_configure(app, capp_etcd(clients, NULL));
     capp_add_service(app, &stock_service);
-    capp_add_service(app, &readiness_service);
     capp_add_service(app, &api_service);
     capp_add_service(app, &status_service);
     capp_add_service(app, &presence_service);

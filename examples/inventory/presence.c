@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "presence.h"
 
-#include "readiness.h"
 #include "settings.h"
 
 #include <capp/etcd.h>
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 enum { LOOK_MS = 250, VALUE_SIZE = 512 };
@@ -13,8 +13,9 @@ enum { LOOK_MS = 250, VALUE_SIZE = 512 };
 struct presence {
     etcd_client *etcd;
     capp_logger *log;
-    readiness *readiness;
+    capp_app *app;
     const instance_settings *settings;
+    atomic_bool registered;
 };
 
 CAPP_TYPE_DEFINE(presence);
@@ -31,9 +32,10 @@ static void format_value(const presence *self, bool ready, char value[VALUE_SIZE
 static void on_event(etcd_registration *registration, etcd_registration_event event, const etcd_error *err,
                      void *user_data)
 {
-    const presence *self = user_data;
+    presence *self = user_data;
 
     (void)registration;
+    atomic_store(&self->registered, event == ETCD_REGISTRATION_RESTORED);
     if (event == ETCD_REGISTRATION_RESTORED)
         capp_log(self->log, CAPP_LOG_INFO, "presence", "registered again");
     else
@@ -62,7 +64,7 @@ static void follow(presence *self, capp_worker *worker, etcd_registration *regis
     bool failed = false; /* so that an outage is one line */
 
     while (capp_worker_wait(worker, LOOK_MS)) {
-        bool ready = readiness_now(self->readiness);
+        bool ready = capp_app_is_ready(self->app);
         char value[VALUE_SIZE];
         etcd_error err;
 
@@ -85,20 +87,31 @@ static capp_status presence_run(void *object, capp_worker *worker, capp_error *r
     etcd_registration *registration = NULL;
     etcd_error err;
 
-    bool ready = readiness_now(self->readiness);
+    bool ready = capp_app_is_ready(self->app);
     capp_status status = register_instance(self, ready, &registration, reterr);
     if (status != CAPP_OK)
         return status;
+    atomic_store(&self->registered, true);
     follow(self, worker, registration, ready);
+    atomic_store(&self->registered, false);
     if (etcd_registration_close(registration, 0, &err) != ETCD_OK)
         capp_log(self->log, CAPP_LOG_WARN, "presence", "%s", err.message);
     return CAPP_OK;
 }
 
+/* Clients that know the way find it all the same: no reason to send them elsewhere. */
+static void presence_health(void *object, capp_health *health)
+{
+    presence *self = object;
+
+    if (!atomic_load(&self->registered))
+        capp_health_set(health, CAPP_HEALTH_DEGRADED, "not registered");
+}
+
 static const capp_inject presence_deps[] = {
     CAPP_INJECT_NAMED(presence, etcd, etcd_client, "discovery"),
     CAPP_INJECT(presence, log, capp_logger),
-    CAPP_INJECT(presence, readiness, readiness),
+    CAPP_INJECT(presence, app, capp_app),
     CAPP_INJECT(presence, settings, instance_settings),
 };
 /* What fails because servers are away succeeds when they are back. */
@@ -107,4 +120,4 @@ static const capp_worker_opts presence_again = {.size = sizeof(presence_again),
                                                 .backoff_min_ms = 500,
                                                 .backoff_max_ms = 5000};
 const capp_service presence_service = CAPP_SERVICE(presence, CAPP_INJECTS(presence_deps), .run = presence_run,
-                                                   .run_opts = &presence_again);
+                                                   .run_opts = &presence_again, .health = presence_health);

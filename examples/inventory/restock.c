@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "restock.h"
 
+#include "counters.h"
 #include "settings.h"
 #include "stock.h"
 
@@ -11,6 +12,7 @@ struct restock {
     capp_logger *log;
     stock *stock;
     capp_app *app;
+    counters *counters;
     capp_monitor *settings, *rules;
 };
 
@@ -59,11 +61,13 @@ static bool restock_one(const char *item, int64_t quantity, int64_t mod_revision
                                     &pass->outcome, &pass->error);
     if (pass->status != CAPP_OK)
         return false;
-    if (pass->outcome == STOCK_FENCED_DONE)
+    if (pass->outcome == STOCK_FENCED_DONE) {
+        atomic_fetch_add(&self->counters->restocked, 1);
         capp_log_with(self->log, CAPP_LOG_INFO, "restock",
                       CAPP_LOG_FIELDS(CAPP_LOG_TEXT("item", item), CAPP_LOG_INT("was", quantity),
                                       CAPP_LOG_INT("is", target)),
                       "restocked");
+    }
     return pass->outcome != STOCK_FENCED_OUT;
 }
 
@@ -111,6 +115,12 @@ static void lead(restock *self, capp_worker *worker, const etcd_lock *lock)
     capp_log(self->log, CAPP_LOG_WARN, "restock", "the lock was lost");
 }
 
+static void set_role(restock *self, bool restocks)
+{
+    atomic_store(&self->counters->restocks, restocks);
+    capp_set_status(self->app, restocks ? "restocking" : "not restocking");
+}
+
 static capp_status take_turn(restock *self, capp_worker *worker, int64_t lock_ttl_ms, capp_error *reterr)
 {
     etcd_lock *lock = NULL;
@@ -122,9 +132,9 @@ static capp_status take_turn(restock *self, capp_worker *worker, int64_t lock_tt
         return capp_error_from_etcd(&err, reterr);
     capp_log_with(self->log, CAPP_LOG_INFO, "restock",
                   CAPP_LOG_FIELDS(CAPP_LOG_INT("fence", etcd_lock_fence(lock))), "this instance restocks");
-    capp_set_status(self->app, "restocking");
+    set_role(self, true);
     lead(self, worker, lock);
-    capp_set_status(self->app, "not restocking");
+    set_role(self, false);
     if (etcd_lock_release(lock, 0, &err) != ETCD_OK)
         capp_log(self->log, CAPP_LOG_WARN, "restock", "%s", err.message);
     return CAPP_OK;
@@ -158,10 +168,9 @@ static capp_status restock_init(void *object, capp_error *reterr)
 }
 
 static const capp_inject restock_deps[] = {
-    CAPP_INJECT(restock, etcd, etcd_client),
-    CAPP_INJECT(restock, log, capp_logger),
-    CAPP_INJECT(restock, stock, stock),
-    CAPP_INJECT(restock, app, capp_app),
+    CAPP_INJECT(restock, etcd, etcd_client),  CAPP_INJECT(restock, log, capp_logger),
+    CAPP_INJECT(restock, stock, stock),       CAPP_INJECT(restock, app, capp_app),
+    CAPP_INJECT(restock, counters, counters),
 };
 /* What fails because servers are away succeeds when they are back. */
 static const capp_worker_opts restock_again = {.size = sizeof(restock_again),

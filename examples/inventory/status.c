@@ -2,7 +2,6 @@
 #include "status.h"
 
 #include "http.h"
-#include "readiness.h"
 #include "settings.h"
 
 #include <stdlib.h>
@@ -11,7 +10,6 @@
 struct status_page {
     capp_app *app;
     capp_logger *log;
-    readiness *readiness;
     const instance_settings *instance;
     http_listener listener;
 };
@@ -20,20 +18,22 @@ CAPP_TYPE_DEFINE(status_page);
 
 /* ---- pages -------------------------------------------------------------------------------------------- */
 
-typedef size_t text_fn(capp_app *app, char *dst, size_t size);
+/* A text of the host's, as capp_config_dump() gives it. */
+typedef size_t text_fn(const capp_app *app, char *dst, size_t size);
 
-static size_t config_text(capp_app *app, char *dst, size_t size)
+static size_t health_text(const capp_app *app, char *dst, size_t size)
 {
-    return capp_config_dump(app, dst, size);
+    return capp_health_report(app, CAPP_HEALTH_JSON, dst, size);
 }
 
-/* The text may have grown between the two calls; it is cut then. */
-static void show_text(status_page *self, text_fn *text, http_answer *answer)
+enum { ROOM = 4096 }; /* for what a text grows by between two calls */
+
+static void show_text(status_page *self, text_fn *text, const char *type, http_answer *answer)
 {
-    size_t size = text(self->app, NULL, 0) + 1;
+    size_t size = text(self->app, NULL, 0) + ROOM;
     char *copy = malloc(size);
 
-    answer->type = "text/plain; charset=utf-8";
+    answer->type = type;
     if (copy == NULL) {
         answer->code = 503;
         return;
@@ -43,28 +43,45 @@ static void show_text(status_page *self, text_fn *text, http_answer *answer)
     free(copy);
 }
 
-static void show_flag(bool flag, const char *yes, const char *no, http_answer *answer)
+static void show_flag(bool flag, const char *what, http_answer *answer)
 {
-    answer->type = "text/plain; charset=utf-8";
+    answer->type = "text/plain";
     answer->code = flag ? 200 : 503;
-    fprintf(answer->content, "%s\n", flag ? yes : no);
+    fprintf(answer->content, "%s%s\n", flag ? "" : "not ", what);
+}
+
+static bool show_page(status_page *self, const char *path, http_answer *answer)
+{
+    static const struct {
+        const char *path, *type;
+        text_fn *text;
+    } pages[] = {
+        {"/health", "application/json", health_text},
+        {"/metrics", "text/plain; version=0.0.4", capp_metrics_text},
+        {"/config", "text/plain; charset=utf-8", capp_config_dump},
+    };
+
+    for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+        if (strcmp(path, pages[i].path) != 0)
+            continue;
+        show_text(self, pages[i].text, pages[i].type, answer);
+        return true;
+    }
+    return false;
 }
 
 static void handle(void *object, const http_request *request, http_answer *answer)
 {
     status_page *self = object;
-    const char *path = request->path;
 
     if (strcmp(request->method, "GET") != 0)
         http_refuse(answer, 405, "GET only");
-    else if (strcmp(path, "/live") == 0)
-        show_flag(true, "live", "not live", answer);
-    else if (strcmp(path, "/ready") == 0)
-        show_flag(readiness_now(self->readiness), "ready", "not ready", answer);
-    else if (strcmp(path, "/config") == 0)
-        show_text(self, config_text, answer);
-    else
-        http_refuse(answer, 404, "there are /live, /ready and /config");
+    else if (strcmp(request->path, "/live") == 0)
+        show_flag(capp_app_is_live(self->app), "live", answer);
+    else if (strcmp(request->path, "/ready") == 0)
+        show_flag(capp_app_is_ready(self->app), "ready", answer);
+    else if (!show_page(self, request->path, answer))
+        http_refuse(answer, 404, "there are /live, /ready, /health, /metrics and /config");
 }
 
 /* ---- the service -------------------------------------------------------------------------------------- */
@@ -99,7 +116,6 @@ static capp_status status_run(void *object, capp_worker *worker, capp_error *ret
 static const capp_inject status_deps[] = {
     CAPP_INJECT(status_page, app, capp_app),
     CAPP_INJECT(status_page, log, capp_logger),
-    CAPP_INJECT(status_page, readiness, readiness),
     CAPP_INJECT(status_page, instance, instance_settings),
 };
 const capp_service status_service = CAPP_SERVICE(

@@ -4,6 +4,8 @@
  *
  *     GET /live      200: the process is sound            503: restart it
  *     GET /ready     200: it can do its work              503: send clients elsewhere
+ *     GET /health    both, and of each part how it is
+ *     GET /metrics   numbers, for Prometheus
  *     GET /config    the effective configuration, without secrets
  */
 #ifndef INVENTORY_STATUS_H

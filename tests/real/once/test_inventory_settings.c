@@ -109,7 +109,7 @@ static void mistakes_change_nothing(void **state)
 /* At the most talkative level, in every connection, and on every page. */
 static void a_password_is_never_shown(void **state)
 {
-    static const char *const pages[] = {"/live", "/ready", "/config"};
+    static const char *const pages[] = {"/live", "/ready", "/health", "/metrics", "/config"};
 
     (void)state;
     inventory_make(&one, &world, "a", TALKATIVE);
