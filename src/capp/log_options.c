@@ -245,5 +245,9 @@ void capp__log_host(capp_builder *builder)
     etcd__format(logger->tag, sizeof(logger->tag), "%s", builder->app->name);
     if (capp__config_bind_host(builder, &live_table, &options, levels_changed, logger) == CAPP_OK)
         use_levels(logger, &options);
+    /* Who asks about the configuration gets an answer, and warnings; what happens on the way to it is noise.
+     */
+    if (capp__config_asked(&builder->app->config) && atomic_load(&logger->levels.base) < CAPP_LOG_WARN)
+        capp__logger_set_level(logger, CAPP_LOG_WARN);
     read_sink(builder);
 }

@@ -123,31 +123,54 @@ void inventory_write(struct inventory *one, const char *settings)
     assert_int_equal(rename(path, one->file), 0);
 }
 
-void inventory_start(struct inventory *one)
+struct environment {
+    char text[ENV_MAX][ENV_SIZE];
+    const char *list[ENV_MAX + 1];
+};
+
+static void make_environment(const struct inventory *one, struct environment *env)
 {
     static const char prefix[] = "INVENTORY_ETCD__CLIENTS__";
-    char program[PATH_MAX], text[ENV_MAX][ENV_SIZE];
     const char *stock = one->stock != NULL ? one->stock : etcd_server_endpoint(one->world->stock, 0);
     const char *const ld = getenv("LD_LIBRARY_PATH");
-    const char *env[ENV_MAX + 1] = {NULL};
     size_t count = 0;
 
-    assert_true(find_program(program));
-    snprintf(text[count++], ENV_SIZE, "%sDEFAULT__ENDPOINTS=%s", prefix, stock);
-    snprintf(text[count++], ENV_SIZE, "%sCONFIG__ENDPOINTS=%s", prefix, stock);
-    snprintf(text[count++], ENV_SIZE, "%sDISCOVERY__ENDPOINTS=%s", prefix,
+    *env = (struct environment){.list = {NULL}};
+    snprintf(env->text[count++], ENV_SIZE, "%sDEFAULT__ENDPOINTS=%s", prefix, stock);
+    snprintf(env->text[count++], ENV_SIZE, "%sCONFIG__ENDPOINTS=%s", prefix, stock);
+    snprintf(env->text[count++], ENV_SIZE, "%sDISCOVERY__ENDPOINTS=%s", prefix,
              etcd_server_endpoint(one->world->discovery, 0));
-    snprintf(text[count++], ENV_SIZE, "INVENTORY_DISCOVERY_PASSWORD=%s", INVENTORY_PASSWORD);
-    snprintf(text[count++], ENV_SIZE, "INVENTORY_INSTANCE__NAME=%s", one->name);
-    snprintf(text[count++], ENV_SIZE, "LD_LIBRARY_PATH=%s", ld == NULL ? "" : ld);
+    snprintf(env->text[count++], ENV_SIZE, "INVENTORY_DISCOVERY_PASSWORD=%s", INVENTORY_PASSWORD);
+    snprintf(env->text[count++], ENV_SIZE, "INVENTORY_INSTANCE__NAME=%s", one->name);
+    snprintf(env->text[count++], ENV_SIZE, "LD_LIBRARY_PATH=%s", ld == NULL ? "" : ld);
     if (one->notify != NULL) {
-        snprintf(text[count++], ENV_SIZE, "NOTIFY_SOCKET=%s", one->notify);
-        snprintf(text[count++], ENV_SIZE, "WATCHDOG_USEC=%d", INVENTORY_WATCHDOG_MS * 1000);
+        snprintf(env->text[count++], ENV_SIZE, "NOTIFY_SOCKET=%s", one->notify);
+        snprintf(env->text[count++], ENV_SIZE, "WATCHDOG_USEC=%d", INVENTORY_WATCHDOG_MS * 1000);
     }
     for (size_t i = 0; i < count; i++)
-        env[i] = text[i];
-    one->pid = process_start((const char *const[]){program, "--config", one->file, NULL}, env, one->log);
+        env->list[i] = env->text[i];
+}
+
+void inventory_start(struct inventory *one)
+{
+    char program[PATH_MAX];
+    struct environment env;
+
+    assert_true(find_program(program));
+    make_environment(one, &env);
+    one->pid = process_start((const char *const[]){program, "--config", one->file, NULL}, env.list, one->log);
     assert_true(one->pid > 0);
+}
+
+int inventory_ask(const struct inventory *one, const char *question, char *answer, size_t size)
+{
+    char program[PATH_MAX];
+    struct environment env;
+
+    assert_true(find_program(program));
+    make_environment(one, &env);
+    return process_run((const char *const[]){program, "--config", one->file, question, NULL}, env.list,
+                       test_deadline_ms(AWAIT_MS) - test_now_ms(), answer, size);
 }
 
 void inventory_start_ready(struct inventory *one)

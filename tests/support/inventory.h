@@ -45,6 +45,8 @@ void inventory_make(struct inventory *one, struct inventory_world *world, const 
                     const char *settings);
 /* Replaces the settings in the file; tells nobody. */
 void inventory_write(struct inventory *one, const char *settings);
+/* Asks the program something by one more argument: its exit status, and what it said. */
+int inventory_ask(const struct inventory *one, const char *question, char *answer, size_t size);
 /* Starts the program, its log appended to; and waits until it is ready. */
 void inventory_start(struct inventory *one);
 void inventory_start_ready(struct inventory *one);

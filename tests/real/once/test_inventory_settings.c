@@ -104,6 +104,25 @@ static void mistakes_change_nothing(void **state)
     stop();
 }
 
+/* Without a server, and without a word that was not asked for. */
+static void questions_are_answered(void **state)
+{
+    (void)state;
+    inventory_make(&one, &world, "a", IDLE "stock: { max_quantity: 50 }\n");
+    assert_int_equal(inventory_ask(&one, "--check-config", text, sizeof(text)), 0);
+    assert_string_equal(text, "");
+    assert_int_equal(inventory_ask(&one, "--dump-config", text, sizeof(text)), 0);
+    assert_non_null(strstr(text, "stock.max_quantity: 50  #"));
+    assert_null(strstr(text, INVENTORY_PASSWORD));
+    assert_null(strstr(text, "INFO"));
+    assert_int_equal(inventory_ask(&one, "--help-config", text, sizeof(text)), 0);
+    assert_non_null(strstr(text, "INVENTORY_STOCK__MAX_QUANTITY, --stock.max_quantity\n"));
+    assert_null(strstr(text, INVENTORY_PASSWORD));
+    inventory_write(&one, IDLE "stock: { max_quantity: many }\n");
+    assert_int_equal(inventory_ask(&one, "--check-config", text, sizeof(text)), 1);
+    assert_non_null(strstr(text, "a.yaml:11:24: stock.max_quantity: 'many' is not a whole number"));
+}
+
 #define TALKATIVE "app: { log: { level: trace } }\nrestock: { interval: 100ms }\n"
 
 /* At the most talkative level, in every connection, and on every page. */
@@ -199,6 +218,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(a_file_is_read_again, end_instance),
         cmocka_unit_test_teardown(mistakes_change_nothing, end_instance),
+        cmocka_unit_test_teardown(questions_are_answered, end_instance),
         cmocka_unit_test_teardown(a_password_is_never_shown, end_instance),
         cmocka_unit_test_teardown(the_service_manager_is_told, end_instance),
     };
