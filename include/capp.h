@@ -7,6 +7,7 @@
 #include <capp/builder.h>
 #include <capp/cancel.h>
 #include <capp/config.h>
+#include <capp/describe.h>
 #include <capp/error.h>
 #include <capp/export.h>
 #include <capp/health.h>

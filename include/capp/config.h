@@ -34,7 +34,7 @@
  * adds a required file; `--help-config`, under capp_main(), prints every option and ends the program with
  * status 0;
  * `--dump-config` the same with every value and where it came from; `--check-config` only says whether the
- * configuration is sound.
+ * configuration is sound; `--describe` and `--describe-dot` print what the program is made of (describe.h).
  */
 #ifndef CAPP_CONFIG_H
 #define CAPP_CONFIG_H

@@ -110,6 +110,7 @@ static capp_status add_component(capp_app *app, const struct capp__entry *entry,
     }
     capp__describe(component->label, sizeof(component->label), entry->type, entry->name);
     memcpy(component->place, entry->place, sizeof(component->place));
+    component->is_service = true;
     component->self = entry->object;
     component->start = entry->service.start;
     component->stop = entry->service.stop;
@@ -197,13 +198,20 @@ void capp__configure_all(capp_builder *builder)
     seal(builder);
 }
 
+void capp__check_graph(capp_builder *builder)
+{
+    capp_app *app = builder->app;
+
+    if (!builder->mistakes.no_memory)
+        capp__graph_check(&app->container, &app->requirements, &app->order, &builder->mistakes);
+}
+
 static capp_status build(capp_builder *builder, capp_error *reterr)
 {
     capp_app *app = builder->app;
 
     capp__configure_all(builder);
-    if (!builder->mistakes.no_memory)
-        capp__graph_check(&app->container, &app->requirements, &app->order, &builder->mistakes);
+    capp__check_graph(builder);
     if (capp__mistakes_any(&builder->mistakes))
         return capp__mistakes_report(&builder->mistakes, &app->logger, CAPP_LOG_ERROR, "build", reterr);
     capp_status status = app->wake.write_fd >= 0 ? CAPP_OK : capp__wake_open(&app->wake, reterr);

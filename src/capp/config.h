@@ -48,6 +48,8 @@ enum capp__config_ask {
     CAPP__ASK_HELP,
     CAPP__ASK_DUMP,
     CAPP__ASK_CHECK,
+    CAPP__ASK_DESCRIBE,
+    CAPP__ASK_DESCRIBE_DOT,
 };
 
 enum capp__binding_kind {

@@ -24,6 +24,7 @@ enum {
 /* Something that is started and stopped: a module's hook or a service. */
 struct capp__component {
     char label[128]; /* for messages */
+    bool is_service; /* not a hook */
     void *self;
     capp_start_fn *start;
     capp_stop_fn *stop;
@@ -153,6 +154,8 @@ void capp__configure_all(capp_builder *builder);
 void capp__take_signals(capp_app *app, struct capp__signals *signals);
 /* Whether a signal that capp_main() has taken ends the build: the error says so then, and the log. */
 bool capp__build_interrupted(const capp_app *app, capp_error *reterr);
+/* Checks the graph of what was registered; what is wrong is noted. */
+void capp__check_graph(capp_builder *builder);
 /* Makes what the graph describes: provided objects, services, requirements. See build.c. */
 capp_status capp__make(capp_app *app, capp_error *reterr);
 

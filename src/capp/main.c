@@ -2,6 +2,7 @@
 /* capp_main: the one place that prints on its own and may end the process. */
 #include "base/buf.h"
 #include "base/str.h"
+#include "describe.h"
 #include "host.h"
 
 #include <stdio.h>
@@ -31,7 +32,7 @@ static _Noreturn void leave(int code)
     _exit(code);
 }
 
-/* ---- questions about the configuration --------------------------------------------------------------- */
+/* ---- questions --------------------------------------------------------------------------------------- */
 
 static void print_mistakes(const char *name, const capp_builder *builder)
 {
@@ -45,17 +46,34 @@ static void print_mistakes(const char *name, const capp_builder *builder)
         fprintf(stderr, "%s: out of memory\n", name);
 }
 
-static bool print_text(const capp_builder *builder, bool help)
+static bool write_answer(const capp_app *app, struct etcd__buf *text)
 {
-    const struct capp__config *config = &builder->app->config;
+    switch (app->config.ask) {
+    case CAPP__ASK_HELP:
+        return capp__config_write_help(&app->config, text);
+    case CAPP__ASK_DUMP:
+        return capp__config_write_dump(&app->config, app->config.built, text);
+    case CAPP__ASK_DESCRIBE:
+        return capp__describe_app(app, CAPP_DESCRIBE_TEXT, text);
+    case CAPP__ASK_DESCRIBE_DOT:
+        return capp__describe_app(app, CAPP_DESCRIBE_DOT, text);
+    case CAPP__ASK_NOTHING:
+    case CAPP__ASK_CHECK:
+        break;
+    }
+    return true;
+}
+
+static bool print_answer(const capp_app *app)
+{
     struct etcd__buf text;
+    size_t len;
     bool ok;
 
     etcd__buf_init(&text, 0);
-    ok = (help ? capp__config_write_help(config, &text)
-               : capp__config_write_dump(config, config->built, &text)) &&
-         fwrite(etcd__buf_front(&text), 1, etcd__buf_len(&text), stdout) == etcd__buf_len(&text) &&
-         fflush(stdout) == 0;
+    ok = write_answer(app, &text);
+    len = etcd__buf_len(&text);
+    ok = ok && (len == 0 || fwrite(etcd__buf_front(&text), 1, len, stdout) == len) && fflush(stdout) == 0;
     etcd__buf_deinit(&text);
     return ok;
 }
@@ -68,11 +86,12 @@ static int answer(capp_builder *builder, const char *name)
 
     capp__configure_all(builder);
     ask = builder->app->config.ask;
+    if (ask == CAPP__ASK_DESCRIBE || ask == CAPP__ASK_DESCRIBE_DOT)
+        capp__check_graph(builder);
     sound = ask == CAPP__ASK_HELP || !capp__mistakes_any(&builder->mistakes);
     if (!sound)
         print_mistakes(name, builder);
-    if (ask != CAPP__ASK_CHECK)
-        sound = print_text(builder, ask == CAPP__ASK_HELP) && sound;
+    sound = print_answer(builder->app) && sound;
     capp_builder_free(builder);
     return sound ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -20,8 +20,9 @@ static const char preamble[] =
     "typedef struct dep dep; typedef struct other other;\n"
     "CAPP_TYPE_DECLARE(dep); CAPP_TYPE_DEFINE(dep);\n"
     "CAPP_TYPE_DECLARE(svc);\n"
+    "typedef struct part { int x; } part; CAPP_TYPE_DEFINE(part);\n"
     "typedef struct svc { dep *right; const dep *constant; other *wrong; void *any; int number;"
-    " dep **twice; } svc;\n"
+    " dep **twice; dep *const *list; other *const *wrong_list; part member; } svc;\n"
     "CAPP_TYPE_DEFINE(svc);\n";
 
 /* Compiles a program from standard input; -1 when there is no such compiler. */
@@ -58,21 +59,31 @@ static void wrong_field_types_do_not_compile(void **state)
 {
     static const struct {
         const char *row;
-        bool good;
+        bool good, provided;
     } rows[] = {
-        {"CAPP_INJECT(svc, right, dep)", true},
-        {"CAPP_INJECT(svc, constant, dep)", true},
-        {"CAPP_INJECT_NAMED(svc, right, dep, \"a\")", true},
-        {"CAPP_INJECT_OPT(svc, right, dep)", true},
-        {"CAPP_INJECT_NAMED_OPT(svc, right, dep, \"a\")", true},
-        {"CAPP_INJECT(svc, wrong, dep)", false},
-        {"CAPP_INJECT(svc, any, dep)", false},
-        {"CAPP_INJECT(svc, number, dep)", false},
-        {"CAPP_INJECT(svc, twice, dep)", false},
-        {"CAPP_INJECT(svc, absent, dep)", false},
-        {"CAPP_INJECT_NAMED(svc, wrong, dep, \"a\")", false},
-        {"CAPP_INJECT_OPT(svc, wrong, dep)", false},
-        {"CAPP_INJECT_NAMED_OPT(svc, wrong, dep, \"a\")", false},
+        {"CAPP_INJECT(svc, right, dep)", true, false},
+        {"CAPP_INJECT(svc, constant, dep)", true, false},
+        {"CAPP_INJECT_NAMED(svc, right, dep, \"a\")", true, false},
+        {"CAPP_INJECT_OPT(svc, right, dep)", true, false},
+        {"CAPP_INJECT_NAMED_OPT(svc, right, dep, \"a\")", true, false},
+        {"CAPP_INJECT(svc, wrong, dep)", false, false},
+        {"CAPP_INJECT(svc, any, dep)", false, false},
+        {"CAPP_INJECT(svc, number, dep)", false, false},
+        {"CAPP_INJECT(svc, twice, dep)", false, false},
+        {"CAPP_INJECT(svc, absent, dep)", false, false},
+        {"CAPP_INJECT_NAMED(svc, wrong, dep, \"a\")", false, false},
+        {"CAPP_INJECT_OPT(svc, wrong, dep)", false, false},
+        {"CAPP_INJECT_NAMED_OPT(svc, wrong, dep, \"a\")", false, false},
+        {"CAPP_INJECT_LIST(svc, list, dep)", true, false},
+        {"CAPP_INJECT_LIST(svc, twice, dep)", true, false},
+        {"CAPP_INJECT_LIST(svc, right, dep)", false, false},
+        {"CAPP_INJECT_LIST(svc, wrong_list, dep)", false, false},
+        {"CAPP_INJECT_LIST(svc, any, dep)", false, false},
+        {"CAPP_PROVIDES(svc, member, part)", true, true},
+        {"CAPP_PROVIDES_AS(svc, member, part, \"a\")", true, true},
+        {"CAPP_PROVIDES(svc, number, part)", false, true},
+        {"CAPP_PROVIDES(svc, right, dep)", false, true},
+        {"CAPP_PROVIDES_AS(svc, wrong, part, \"a\")", false, true},
     };
     static const char *const compilers[] = {"gcc", "clang", "cc"};
     char text[2048];
@@ -82,10 +93,11 @@ static void wrong_field_types_do_not_compile(void **state)
     for (size_t c = 0; c < sizeof(compilers) / sizeof(compilers[0]); c++) {
         for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
             snprintf(text, sizeof(text),
-                     "%sstatic const capp_inject rows[] = {%s};\n"
+                     "%sstatic const capp_%s rows[] = {%s};\n"
                      "extern const capp_service def;\n"
-                     "const capp_service def = CAPP_SERVICE(svc, CAPP_INJECTS(rows));\n",
-                     preamble, rows[i].row);
+                     "const capp_service def = CAPP_SERVICE(svc, CAPP_%s(rows));\n",
+                     preamble, rows[i].provided ? "provided" : "inject", rows[i].row,
+                     rows[i].provided ? "PROVIDED" : "INJECTS");
             int code = compile(compilers[c], "c", "-std=c11", text);
 
             if (code < 0)
@@ -102,8 +114,9 @@ static void wrong_field_types_do_not_compile(void **state)
 static void headers_compile_alone_and_as_cpp(void **state)
 {
     static const char *const headers[] = {
-        "capp.h",     "capp/app.h",     "capp/builder.h", "capp/cancel.h",  "capp/error.h", "capp/health.h",
-        "capp/log.h", "capp/metrics.h", "capp/module.h",  "capp/service.h", "capp/type.h",  "capp/worker.h"};
+        "capp.h",        "capp/scope.h",   "capp/describe.h", "capp/app.h",   "capp/builder.h",
+        "capp/cancel.h", "capp/error.h",   "capp/health.h",   "capp/log.h",   "capp/metrics.h",
+        "capp/module.h", "capp/service.h", "capp/type.h",     "capp/worker.h"};
     static const struct {
         const char *compiler, *language, *standard;
     } ways[] = {
@@ -135,13 +148,25 @@ static void cpp_can_use_the_host(void **state)
                                "extern \"C\" { CAPP_TYPE_DECLARE(dep); }\n"
                                "int main()\n{\n"
                                "    capp_builder *builder = capp_builder_new();\n"
+                               "    capp_service service = {};\n"
+                               "    service.size = sizeof(service);\n"
+                               "    service.lifetime = CAPP_SCOPED;\n"
+                               "    capp_add_service(builder, &service);\n"
+                               "    capp_configure(builder, capp_module_of(\"m\", nullptr, nullptr));\n"
                                "    capp_app *app = nullptr;\n"
                                "    capp_error error;\n"
                                "    if (capp_build(builder, &app, &error) != CAPP_OK) return 1;\n"
                                "    dep *one = capp_get(app, dep, &error);\n"
                                "    dep *two = capp_get_named(app, dep, \"two\", &error);\n"
+                               "    capp_scope *scope = nullptr;\n"
+                               "    if (capp_scope_new(app, &scope, &error) != CAPP_OK) return 1;\n"
+                               "    dep *three = capp_scope_get(scope, dep, &error);\n"
+                               "    void *all[1] = {three};\n"
+                               "    size_t count = capp_resolve_all(app, &dep_type, all, 1);\n"
+                               "    count += capp_describe(app, CAPP_DESCRIBE_DOT, nullptr, 0);\n"
+                               "    capp_scope_free(scope);\n"
                                "    capp_free(app);\n"
-                               "    return one == two;\n}\n";
+                               "    return one == two && count > 0;\n}\n";
 
     (void)state;
     assert_true(compile("g++", "c++", "-std=c++17", text) <= 0);
@@ -154,6 +179,7 @@ static void structs_of_the_abi_keep_their_size(void **state)
     if (sizeof(void *) != 8)
         skip();
     assert_int_equal(sizeof(capp_inject), 40);
+    assert_int_equal(sizeof(capp_provided), 32);
     assert_int_equal(sizeof(capp_module), 96);
     assert_int_equal(sizeof(capp_type), 8);
     assert_int_equal(sizeof(capp_service), 168);
