@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct http_options {
     const char *listen;
@@ -23,26 +24,38 @@ static const capp_option http_fields[] = {
 };
 static const capp_options http_def = CAPP_OPTIONS(http_options, "http", CAPP_FIELDS(http_fields));
 
-int main(int argc, char **argv)
+static capp_status build(const char *path, capp_app **ret_app, capp_error *reterr)
 {
     capp_builder *builder = capp_builder_new();
+
+    capp_use_log_level(builder, CAPP_LOG_OFF);
+    if (path != NULL) {
+        capp_use_config_value(builder, "app.log.output", "stderr"); /* no file is to be made */
+        capp_use_config_file(builder, path, 0);
+        capp_add_options(builder, &http_def);
+    }
+    capp_configure(builder, capp_etcd(NULL, NULL));
+    return capp_build(builder, ret_app, reterr);
+}
+
+int main(int argc, char **argv)
+{
+    static char text[65536];
     capp_app *app = NULL;
     capp_error error;
 
     if (argc != 2)
         return EXIT_FAILURE;
+    bool options = strcmp(argv[1], "--options") == 0;
     /* Where the documents take passwords from. */
     if (setenv("ETCD_DISCOVERY_PASSWORD", "secret", 1) != 0)
         return EXIT_FAILURE;
-    capp_use_log_level(builder, CAPP_LOG_OFF);
-    capp_use_config_value(builder, "app.log.output", "stderr"); /* no file is to be made */
-    capp_use_config_file(builder, argv[1], 0);
-    capp_add_options(builder, &http_def);
-    capp_configure(builder, capp_etcd(NULL, NULL));
-    if (capp_build(builder, &app, &error) != CAPP_OK) {
+    if (build(options ? NULL : argv[1], &app, &error) != CAPP_OK) {
         fprintf(stderr, "%s\n", error.message);
         return EXIT_FAILURE;
     }
+    if (options && capp_config_help(app, text, sizeof(text)) < sizeof(text))
+        fputs(text, stdout);
     capp_free(app);
     return EXIT_SUCCESS;
 }
