@@ -149,7 +149,8 @@ static void build_with_a_failing_allocation(size_t n, void *user)
     (void)n;
     trace_clear();
     capp_builder *builder = capp_builder_new();
-    capp_use_log(builder, log_nowhere, NULL);
+    capp_use_log_file(builder, "/dev/null");
+    capp_use_log_category_level(builder, "things", CAPP_LOG_DEBUG);
     capp_configure(builder, module);
     capp_add_service(builder, &top_def);
     capp_add_service(builder, &user_def);

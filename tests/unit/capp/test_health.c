@@ -4,6 +4,8 @@
 
 #include "capp/host.h"
 
+#include "support/alloc_fail.h"
+
 #include <stdatomic.h>
 
 typedef struct queue_service {
@@ -312,6 +314,32 @@ static void a_module_cannot_take_the_name_of_a_service(void **state)
     assert_string_equal(error.message, "health check 'queue_service' is added twice");
 }
 
+/* Either the whole text or none. */
+static void ask_with_a_failing_allocation(size_t n, void *user)
+{
+    static char whole[4096], text[4096];
+    const capp_app *app = user;
+
+    alloc_fail_at(0);
+    size_t len = capp_health_report(app, CAPP_HEALTH_JSON, whole, sizeof(whole));
+    alloc_fail_at(n);
+    size_t got = capp_health_report(app, CAPP_HEALTH_JSON, text, sizeof(text));
+    assert_true(got == len || got == 0);
+    assert_string_equal(text, got == 0 ? "" : whole);
+    got = capp_metrics_text(app, text, sizeof(text));
+    assert_true(got == 0 ? text[0] == '\0' : strstr(text, "capp_log_records_lost_total 0\n") != NULL);
+}
+
+static void texts_survive_lack_of_memory(void **state)
+{
+    capp_app *app = new_app();
+
+    (void)state;
+    assert_true(alloc_fail_each(ask_with_a_failing_allocation, app) > 3);
+    alloc_fail_at(0);
+    capp_free(app);
+}
+
 /* ---- many at the same time ------------------------------------------------------------------------------
  */
 
@@ -359,6 +387,7 @@ int main(void)
         cmocka_unit_test(texts_can_be_cut),
         cmocka_unit_test(bad_checks_are_mistakes),
         cmocka_unit_test(a_module_cannot_take_the_name_of_a_service),
+        cmocka_unit_test(texts_survive_lack_of_memory),
         cmocka_unit_test(any_thread_may_ask_at_any_time),
     };
 

@@ -108,6 +108,18 @@ __attribute__((unused)) static capp_status no_worker(capp_worker *worker, void *
     return CAPP_OK;
 }
 
+__attribute__((unused)) static void no_health(void *self, capp_health *health)
+{
+    (void)self;
+    (void)health;
+}
+
+__attribute__((unused)) static void no_metrics(void *self, capp_metrics *out)
+{
+    (void)self;
+    capp_metrics_printf(out, "# HELP things Things.\n# TYPE things gauge\nthings 1\n");
+}
+
 __attribute__((unused)) static capp_status configure_things(capp_setup *setup, const capp_module *module,
                                                             capp_error *reterr)
 {
@@ -122,6 +134,8 @@ __attribute__((unused)) static capp_status configure_things(capp_setup *setup, c
     capp_require(setup, &thing_type, "named", NULL);
     capp_on_stopping(setup, ignore_stopping, things);
     capp_setup_add_worker(setup, "things", no_worker, NULL);
+    capp_setup_add_health(setup, "things", no_health, NULL, 0);
+    capp_setup_add_metrics(setup, no_metrics, NULL);
     return CAPP_OK;
 }
 
