@@ -162,6 +162,8 @@ CAPP_API int capp_main(capp_builder *builder);
 /**
  * Looks an object up; capp_get() is the typed form.
  *
+ * @param app  Borrowed.
+ * @param type  What is wanted.
  * @param name        NULL for the unnamed one.
  * @param[out] reterr Set on failure only. NULL if not wanted. CAPP_E_NOT_FOUND: the message lists the
  *                    names that exist; CAPP_E_STATE: inside an `init`, before the object is
@@ -179,7 +181,10 @@ CAPP_API void *capp_resolve(const capp_app *app, const capp_type *type, const ch
  * All objects of a type that exist once per application, whatever their names, in the order of
  * registration; each object once, also behind aliases. The same as CAPP_INJECT_LIST injects.
  *
+ * @param app  Borrowed.
+ * @param type  What is wanted.
  * @param[out] objects  Filled with at most `capacity` of them, borrowed until capp_free().
+ * @param capacity  How many @p objects has room for.
  * @return How many there are, which may be more than @p capacity; 0 when @p app or @p type is NULL.
  *
  * @par Threads

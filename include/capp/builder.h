@@ -78,6 +78,7 @@ CAPP_API void capp_builder_free(capp_builder *builder);
 /**
  * Names the application, for messages. Default "app".
  *
+ * @param builder  Borrowed; NULL is accepted.
  * @param name  1–63 characters of `A-Z a-z 0-9 _ -`. Copied.
  * @since 0.1
  */
@@ -87,6 +88,7 @@ CAPP_API void capp_use_name(capp_builder *builder, const char *name);
  * Names the environment the application runs in, by custom "development", "staging" or
  * "production". A non-empty variable CAPP_ENV, read by capp_build(), wins over it.
  *
+ * @param builder  Borrowed; NULL is accepted.
  * @param environment  1–63 characters of `A-Z a-z 0-9 _ -`. Copied.
  * @since 0.1
  */
@@ -98,6 +100,7 @@ CAPP_API void capp_use_environment(capp_builder *builder, const char *environmen
  * When it passes, capp_run() returns CAPP_E_TIMEOUT and names who was late, although a
  * thread of the application still runs.
  *
+ * @param builder  Borrowed; NULL is accepted.
  * @param timeout_ms  Milliseconds; 0 for the default of 30,000, CAPP_TIMEOUT_NONE for no limit.
  * @since 0.1
  */
@@ -122,6 +125,7 @@ CAPP_API void capp_use_notify(capp_builder *builder, capp_notify notify);
 /**
  * Sends the log to a function instead of standard error.
  *
+ * @param builder  Borrowed; NULL is accepted.
  * @param fn         See capp_log_fn for its threads; NULL for standard error.
  * @param user_data  Passed to @p fn; must stay valid until capp_free() returns.
  * @since 0.1
@@ -138,6 +142,7 @@ CAPP_API void capp_use_log(capp_builder *builder, capp_log_fn *fn, void *user_da
  * lost, counted (capp_metrics_text()), and their number is logged once when writing works again. Of a file
  * that is a FIFO this also holds while nobody reads.
  *
+ * @param builder  Borrowed; NULL is accepted.
  * @param path  Copied. A relative one is looked up by capp_build() and at each reload.
  * @since 0.1
  */
@@ -148,6 +153,7 @@ CAPP_API void capp_use_log_file(capp_builder *builder, const char *path);
  * that the process's own use of syslog() is not touched. Never blocks; records that the system does not take
  * are lost as those of a full disk. A system without a log is a mistake of the build.
  *
+ * @param builder  Borrowed; NULL is accepted.
  * @param facility  CAPP_LOG_FACILITY_DEFAULT for that of daemons.
  * @since 0.1
  */
@@ -162,7 +168,9 @@ CAPP_API void capp_use_log_level(capp_builder *builder, capp_log_level level);
 /**
  * Sets the threshold of one category, above or below that of the log.
  *
+ * @param builder  Borrowed; NULL is accepted.
  * @param category  1–63 characters of `A-Z a-z 0-9 _ - .`; 32 different ones at most. Copied.
+ * @param level  What is shown of it from now on.
  * @since 0.1
  */
 CAPP_API void capp_use_log_category_level(capp_builder *builder, const char *category, capp_log_level level);
@@ -171,6 +179,7 @@ CAPP_API void capp_use_log_category_level(capp_builder *builder, const char *cat
  * Adds a module. Modules are configured by capp_build(), in the order of these
  * calls; the same kind of module may be added several times.
  *
+ * @param builder  Borrowed; NULL is accepted.
  * @param module  What a module's function returned, such as capp_etcd(). Its
  *                `data` is transferred, also when the builder is NULL.
  * @since 0.1
@@ -180,6 +189,7 @@ CAPP_API void capp_configure(capp_builder *builder, capp_module module);
 /**
  * Adds a service.
  *
+ * @param builder  Borrowed; NULL is accepted.
  * @param service  Copied; its `inject` table and what that refers to must live
  *                 as long as the application (constant tables do).
  * @since 0.1
@@ -189,6 +199,7 @@ CAPP_API void capp_add_service(capp_builder *builder, const capp_service *servic
 /**
  * Adds a worker: a function on a thread of its own.
  *
+ * @param builder  Borrowed; NULL is accepted.
  * @param name       1–63 characters of `A-Z a-z 0-9 _ -`, unique. Copied.
  * @param fn         See worker.h.
  * @param user_data  Passed to @p fn; must stay valid until capp_free() returns.
@@ -199,6 +210,10 @@ CAPP_API void capp_add_worker(capp_builder *builder, const char *name, capp_work
 /**
  * As capp_add_worker(), with options: restarts, limits, readiness.
  *
+ * @param builder  Borrowed; NULL is accepted.
+ * @param name  As for capp_add_worker().
+ * @param fn  As for capp_add_worker().
+ * @param user_data  As for capp_add_worker().
  * @param opts  Copied; NULL for the defaults. See worker.h.
  * @since 0.1
  */
@@ -211,7 +226,9 @@ CAPP_API void capp_add_worker_with(capp_builder *builder, const char *name, capp
  * where they stand; a binding for another language calls it with a place of that language. A program that
  * defines CAPP_NO_PLACES before it includes a header does without.
  *
+ * @param builder  Borrowed; NULL is accepted.
  * @param file  A path, of which the last part is kept. Copied.
+ * @param line  From 1 on.
  * @return @p builder, which may be NULL.
  * @since 0.1
  */

@@ -50,6 +50,7 @@ CAPP_BEGIN_DECLS
 /**
  * Adds a file; see the top of this file. Read by capp_build().
  *
+ * @param builder  Borrowed; NULL is accepted.
  * @param path   Copied.
  * @param flags  CAPP_CONFIG_OPTIONAL or 0.
  * @since 0.1
@@ -66,6 +67,7 @@ CAPP_API void capp_use_config_dir(capp_builder *builder, const char *path, uint3
 /**
  * Reads the environment variables that begin with a prefix.
  *
+ * @param builder  Borrowed; NULL is accepted.
  * @param prefix  Not empty; `A-Z a-z 0-9 _`; an underscore at its end is added when it has none. Copied.
  * @since 0.1
  */
@@ -74,6 +76,8 @@ CAPP_API void capp_use_config_env(capp_builder *builder, const char *prefix);
 /**
  * Reads the arguments of the program.
  *
+ * @param builder  Borrowed; NULL is accepted.
+ * @param argc  How many there are.
  * @param argv  As main() got it: argv[0] is left out. Must stay valid until capp_build() returned.
  * @since 0.1
  */

@@ -33,6 +33,8 @@ typedef enum capp_describe_format {
 /**
  * Describes an application. The same registrations give the same text.
  *
+ * @param app  Borrowed.
+ * @param format  For people or for Graphviz.
  * @param[out] dst  What fits of the text, with a NUL; may be NULL when @p size is 0.
  * @param size      Bytes at @p dst.
  * @return The bytes of the whole text without the NUL, which may be more than fit; 0 when out of memory, when

@@ -210,6 +210,7 @@ CAPP_API CAPP_NODISCARD capp_status capp_etcd_factory_register(capp_etcd_factory
 /**
  * Looks a client up.
  *
+ * @param factory  Borrowed.
  * @param name             As it was registered.
  * @param[out] ret_client  The client, borrowed until capp_etcd_factory_free() (of the module's factory:
  *     capp_free());
@@ -232,9 +233,11 @@ CAPP_API bool capp_etcd_factory_has(capp_etcd_factory *factory, const char *name
 /**
  * Lists the names, in the order of registration, also when the factory is closed.
  *
+ * @param factory  Borrowed.
  * @param[out] names  Receives the first @p capacity names, borrowed until the factory is freed. May be NULL
  *     when
  *                    @p capacity is 0.
+ * @param capacity  How many @p names has room for.
  * @return How many clients there are.
  * @par Threads
  * Any.
@@ -260,6 +263,7 @@ CAPP_API void capp_etcd_factory_each(capp_etcd_factory *factory, capp_etcd_each_
  * from being closed. Idempotent; a second thread waits until the first has done it. The module does this
  * itself.
  *
+ * @param factory  Borrowed.
  * @param timeout_ms   How long servers may take over the leases, in all. Milliseconds; 0: 3,000.
  * @param[out] reterr  Set on failure only. NULL if not wanted.
  * @retval CAPP_OK                  Closed, now or before.

@@ -65,6 +65,8 @@ typedef enum capp_health_format {
 /**
  * Fills state and message.
  *
+ * @param health  Borrowed.
+ * @param state  How well it is.
  * @param format  printf format; a text that does not fit is cut between two characters. Never pass a secret.
  *
  * @par Threads
@@ -82,6 +84,7 @@ CAPP_API void capp_health_set(capp_health *health, capp_health_state state, cons
  * may go on beside the stop functions. It must not block: who asks waits for it, and a watchdog that waits
  * too long restarts the process. Let it look at what other threads have found out.
  *
+ * @param setup  Borrowed.
  * @param name   1–127 characters of `A-Z a-z 0-9 _ - .`, unique. Copied.
  * @param fn     Not NULL.
  * @param self   Passed to @p fn; must stay valid until the module's hooks are destroyed.
@@ -134,7 +137,9 @@ CAPP_API bool capp_app_is_ready(const capp_app *app);
  * Phases: built, starting, running, reloading, stopping, ended.
  *
  * @param app       NULL writes an empty text.
+ * @param format  For people or for programs.
  * @param[out] dst  `size` bytes; a text with a NUL, cut if need be. May be NULL when @p size is 0.
+ * @param size  Bytes of @p dst.
  * @return The length of the whole text without the NUL; 0 when out of memory.
  *
  * @par Threads

@@ -158,7 +158,12 @@ CAPP_API void capp_log(const capp_logger *logger, capp_log_level level, const ch
  * so on at its end. A text is cut at 1 KiB; all texts together are cut at 4 KiB, and fields beyond
  * CAPP_LOG_FIELDS_MAX are left out.
  *
+ * @param logger  Borrowed.
+ * @param level  As for capp_log().
+ * @param category  As for capp_log().
  * @param fields  @p count of them, borrowed; see CAPP_LOG_FIELDS. NULL when @p count is 0.
+ * @param count  How many there are.
+ * @param format  As for capp_log().
  *
  * @par Threads
  * As capp_log(). Allocates nothing.

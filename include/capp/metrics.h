@@ -33,6 +33,7 @@ typedef void capp_metrics_fn(void *self, capp_metrics *out);
 /**
  * Adds a function of a module's to those that capp_metrics_text() calls, in the order of registration.
  *
+ * @param setup  Borrowed.
  * @param fn    Not NULL.
  * @param self  Passed to @p fn; must stay valid until the module's hooks are destroyed.
  *
@@ -47,6 +48,7 @@ CAPP_API capp_status capp_setup_add_metrics(capp_setup *setup, capp_metrics_fn *
 /**
  * Adds to the text. A lack of memory is reported by capp_metrics_text().
  *
+ * @param out  What the capp_metrics_fn was given.
  * @param format  printf format, of any length; whole lines. Never pass a secret.
  *
  * @par Threads
@@ -72,6 +74,7 @@ CAPP_API char *capp_metrics_label(char *dst, size_t size, const char *value);
  *
  * @param app       NULL writes an empty text.
  * @param[out] dst  `size` bytes; a text with a NUL, cut if need be. May be NULL when @p size is 0.
+ * @param size  Bytes of @p dst.
  * @return The length of the whole text without the NUL; 0 when out of memory.
  *
  * @par Threads

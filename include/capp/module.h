@@ -122,6 +122,8 @@ CAPP_API void *capp_setup_find(const capp_setup *setup, const capp_type *type, c
 /**
  * Offers an object that exists for injection.
  *
+ * @param setup  Borrowed.
+ * @param type  Of the object.
  * @param name    1–63 characters of `A-Z a-z 0-9 _ -`, or NULL for unnamed. Copied.
  * @param object  Borrowed until the hook that owns it is destroyed; not NULL.
  *
@@ -139,6 +141,9 @@ CAPP_API capp_status capp_publish(capp_setup *setup, const capp_type *type, cons
  * sound. A module that has found a mistake in what it would provide should provide it all the
  * same, so that those who inject it are not reported as well; the function is not called then.
  *
+ * @param setup  Borrowed.
+ * @param type  Of the object.
+ * @param name  NULL for the unnamed one. Copied.
  * @param fn         Makes the object; not NULL.
  * @param user_data  Passed to @p fn.
  * @return As capp_publish().
@@ -162,6 +167,9 @@ CAPP_API capp_status capp_alias(capp_setup *setup, const capp_type *type, const 
  * Says that the module needs an object of another one. The order of starting does not
  * change: configure a module after those that it needs.
  *
+ * @param setup  Borrowed.
+ * @param type  What the module needs.
+ * @param name  NULL for the unnamed one.
  * @param slot  Filled by capp_build() when the object exists, before any hook is started; must live
  *              until then. NULL only checks that it is registered.
  *
@@ -176,6 +184,7 @@ CAPP_API capp_status capp_require(capp_setup *setup, const capp_type *type, cons
 /**
  * Registers something to be started, stopped and destroyed.
  *
+ * @param setup  Borrowed.
  * @param hook  Copied. Its `self` is transferred: `destroy` is called also when this fails.
  *
  * @retval CAPP_OK
@@ -190,6 +199,8 @@ CAPP_API capp_status capp_add_hook(capp_setup *setup, const capp_hook *hook);
  * Registers a function that ends waits. All of them run as the first act of a
  * stop, in the order of registration, before workers are joined; see capp_cancel_fn.
  *
+ * @param setup  Borrowed.
+ * @param fn  Called at most once.
  * @param user_data  Passed to @p fn; valid until capp_free() has destroyed the module's hooks.
  *
  * @retval CAPP_OK
@@ -235,6 +246,8 @@ CAPP_API capp_status capp_setup_declare(capp_setup *setup, const capp_options *o
  * Fills a struct of the module's: what the configuration has a value for is replaced, all else stays as it
  * is. `fallback` is not used, but shown by a dump as what zero stands for.
  *
+ * @param setup  Borrowed.
+ * @param options  The table.
  * @param name    What stands for the star in the table's section; NULL when there is none. As
  *                capp_setup_section_name() gives it, or as a program wrote it.
  * @param object  Filled even when something is wrong. Texts that it points to afterwards live as long as the
@@ -255,8 +268,10 @@ CAPP_API const char *capp_setup_section_name(const capp_setup *setup, const char
 /**
  * Where the value of a key came from, for messages: "app.yaml:3:5", "environment variable MYAPP_X".
  *
+ * @param setup  Borrowed.
  * @param key       "etcd.clients.default.endpoints".
  * @param[out] dst  `size` bytes; a text with a NUL, cut if need be.
+ * @param size  Bytes of @p dst.
  * @return False when no source has a value for it; dst is untouched then.
  * @since 0.1
  */
@@ -265,6 +280,7 @@ CAPP_API bool capp_setup_place(const capp_setup *setup, const char *key, char *d
 /**
  * Adds a mistake to the build's list, with the module's name in front. Call it as often as needed.
  *
+ * @param setup  Borrowed.
  * @param status  Not CAPP_OK. The status of the first mistake is what capp_build() returns.
  * @param format  printf format; at most 1 KiB. Never pass a secret.
  * @return @p status.

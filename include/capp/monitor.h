@@ -42,12 +42,14 @@ typedef struct capp_monitor_entry capp_monitor_entry;
  *
  * @param before     What the function was called with last, or what was current when it was added.
  * @param now        The new values. Both are valid until it returns.
+ * @param user_data  What it was registered with.
  */
 typedef void capp_change_fn(const void *before, const void *now, void *user_data);
 
 /**
  * The monitor of a struct that was added with capp_add_options() or capp_setup_add_options().
  *
+ * @param app  Borrowed.
  * @param options      The type of the struct.
  * @param[out] reterr  Set on failure only. NULL if not wanted.
  * @return NULL on failure: CAPP_E_NOT_FOUND, there is no such struct; CAPP_E_INVALID_ARGUMENT, an argument is

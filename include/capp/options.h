@@ -185,6 +185,7 @@ typedef struct capp_app capp_app;
  * that. Mistakes are reported by capp_build(), all together, each with where the value came from: file, line
  * and column, variable, or argument.
  *
+ * @param builder  Borrowed; NULL is accepted.
  * @param options  Not copied: must live as long as the application. No star in its section.
  * @since 0.1
  */

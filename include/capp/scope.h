@@ -85,6 +85,8 @@ CAPP_API void capp_scope_free(capp_scope *scope);
  * what is not there yet. When that fails, all that was made by this call is ended again, and the scope is as
  * it was.
  *
+ * @param scope  Borrowed.
+ * @param type  What is wanted.
  * @param name        NULL for the unnamed one.
  * @param[out] reterr Set on failure only. NULL if not wanted. CAPP_E_NOT_FOUND: the message lists the names
  * that exist; CAPP_E_CYCLE: an `init` asks for what is being made; CAPP_E_STATE: the scope is ending;

@@ -109,6 +109,7 @@ typedef struct capp_health capp_health;
  * @param deps             The injected struct that capp_service.object_size and `inject` describe; it lives
  * as long as the object. NULL when object_size is 0.
  * @param[out] ret_object  The object, not NULL on success.
+ * @param[out] reterr  Set on failure only. NULL if not wanted.
  */
 typedef capp_status capp_make_fn(void *deps, void **ret_object, capp_error *reterr);
 

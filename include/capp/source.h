@@ -39,6 +39,7 @@ typedef struct capp_source_entry {
 /**
  * Adds a source that says nothing yet.
  *
+ * @param setup  Borrowed.
  * @param name             For messages: 1–63 characters of `A-Z a-z 0-9 _ -`. Copied.
  * @param[out] ret_source  Set on success only.
  *
@@ -54,6 +55,7 @@ CAPP_API capp_status capp_setup_add_source(capp_setup *setup, const char *name, 
  * Says that the source may not set a key or anything below it: what the source itself needs to work, say. An
  * attempt is a mistake of capp_source_set(). To be called before the build ends.
  *
+ * @param source  Borrowed.
  * @param key  "etcd.clients". Copied.
  * @return CAPP_OK; CAPP_E_INVALID_ARGUMENT, CAPP_E_NO_MEMORY, CAPP_E_STATE.
  * @since 0.1
@@ -68,7 +70,9 @@ CAPP_API capp_status capp_source_forbid(capp_source *source, const char *key);
  * Where two entries speak of the same key, that is a mistake; an entry counts more than a document, and a
  * document more than those before it.
  *
+ * @param source  Borrowed.
  * @param entries      `count` of them, in any order.
+ * @param count  How many there are.
  * @param[out] reterr  Set on failure only: all mistakes, each with its place; they are logged (WARN, category
  *                     "config") as well. NULL if not wanted.
  *

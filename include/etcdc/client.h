@@ -341,6 +341,7 @@ ETCD_API etcd_client_state etcd_client_state_now(const etcd_client *client);
  * What is known to keep calls from succeeding, now: for the state of health of a program. Looks, and asks
  * nobody. A server that has stopped without a word is found out by calls and pings, not by this.
  *
+ * @param client  Borrowed.
  * @param[out] reterr  What is wrong, with the newest cause. NULL if not wanted.
  * @retval ETCD_OK             Nothing: connected and not refused, or nothing has asked for a connection yet.
  * @retval ETCD_E_UNAVAILABLE  Not connected.
