@@ -22,6 +22,7 @@
 #include <capp/error.h>
 #include <capp/export.h>
 #include <capp/options.h>
+#include <capp/service.h>
 #include <capp/type.h>
 
 CAPP_BEGIN_DECLS
@@ -77,6 +78,14 @@ CAPP_API const void *capp_monitor_hold(const capp_monitor *monitor);
 CAPP_API void capp_monitor_release(const capp_monitor *monitor, const void *options);
 
 #ifndef __cplusplus
+/* The offset of a field, if it is a pointer to a monitor; else no program. */
+#define CAPP_MONITOR_FIELD_(S, field) \
+    _Generic(((S *)0)->field, capp_monitor * : offsetof(S, field), const capp_monitor * : offsetof(S, field))
+/** A row that fills `S.field`, a `const capp_monitor *`, with the monitor of the options T. */
+#define CAPP_INJECT_MONITOR(S, field, T)                                               \
+    {                                                                                  \
+#field, &T##_type, NULL, CAPP_MONITOR_FIELD_(S, field), CAPP_INJECT_CURRENT, 0 \
+    }
 /** capp_monitor_hold() of a monitor of T, as a `const T *`. */
 #define capp_current(monitor, T) ((const T *)capp_monitor_hold(monitor))
 #endif

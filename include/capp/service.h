@@ -58,6 +58,9 @@ typedef enum capp_lifetime {
  */
 #define CAPP_INJECT_ALL (UINT32_C(1) << 1)
 
+/** The field is a monitor of the options of the row's type; see monitor.h. */
+#define CAPP_INJECT_CURRENT (UINT32_C(1) << 2)
+
 /** One field to be injected. Made by CAPP_INJECT and its sisters. Frozen. */
 typedef struct capp_inject {
     const char *field;     /**< The name of the field, for messages. */

@@ -93,7 +93,6 @@ struct capp__config {
         struct capp__snapshot *current;
     } shared;
     struct capp__changes changes;
-    atomic_size_t reloads_ok, reloads_failed; /* of capp__reload_now() and capp_source_set() */
 };
 
 /* False when out of memory. */
@@ -148,6 +147,8 @@ void capp__binding_free(struct capp__binding *binding);
 /* Reads all bindings into a snapshot whose tree is complete. Mistakes are noted. */
 void capp__config_bind_again(const struct capp__config *config, struct capp__snapshot *snapshot,
                              struct capp__mistakes *mistakes);
+/* Its monitor, for somebody who is going to follow it. */
+struct capp_monitor *capp__binding_monitor(struct capp__binding *binding);
 /* Whether two snapshots say different things about an option of a binding. */
 bool capp__values_differ(const struct capp__binding *binding, const struct capp__snapshot *before,
                          const struct capp__snapshot *now, size_t option);

@@ -185,6 +185,8 @@ capp_status capp_setup_add_options(capp_setup *setup, const capp_options *option
     if (binding == NULL)
         return status;
     capp_status published = capp_publish(setup, options->type, NULL, binding->once);
+    if (published == CAPP_OK)
+        capp__container_find(&setup->app->container, options->type, NULL)->options = binding;
     return status == CAPP_OK ? published : status;
 }
 

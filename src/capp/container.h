@@ -12,6 +12,8 @@
 #include "name.h"
 #include "ptrs.h"
 
+struct capp__binding; /* config.h */
+
 enum capp__entry_kind {
     CAPP__OBJECT,
     CAPP__PROVIDER,
@@ -28,6 +30,8 @@ struct capp__entry {
     char place[CAPP__PLACE_SIZE];   /* where, "main.c:31"; "": not known */
     enum capp__entry_kind kind;
     void *object; /* NULL until it is made; of what exists once per application */
+
+    struct capp__binding *options; /* CAPP__OBJECT: of capp_add_options(); else NULL */
 
     capp_provide_fn *provide; /* CAPP__PROVIDER */
     void *user_data;

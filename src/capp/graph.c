@@ -63,9 +63,16 @@ static void check_row(const struct capp__container *container, const struct capp
 {
     char service[WHAT_SIZE], wanted[256], others[TEXT_SIZE];
 
+    const struct capp__entry *target = capp__container_find(container, row->type, row->name);
+
+    if (target != NULL && (row->flags & CAPP_INJECT_CURRENT) != 0 && target->options == NULL)
+        capp__mistakes_add(mistakes, entry->origin, CAPP_E_INVALID_ARGUMENT,
+                           "service %s: field %s is a monitor, but %s is no struct of options",
+                           capp__describe_entry(service, sizeof(service), entry), row->field,
+                           row->type->name);
     if ((row->flags & (CAPP_INJECT_OPTIONAL | CAPP_INJECT_ALL)) != 0)
         return;
-    if (capp__container_find(container, row->type, row->name) != NULL)
+    if (target != NULL)
         return; /* an alias that leads nowhere has been reported already */
     capp__describe_entry(service, sizeof(service), entry);
     capp__describe(wanted, sizeof(wanted), row->type, row->name);

@@ -10,8 +10,10 @@
 #include "make.h"
 
 #include "base/str.h"
+#include "config.h"
 #include "fail.h"
 #include "graph.h"
+#include "scope.h"
 
 #include <assert.h>
 #include <string.h>
@@ -24,6 +26,8 @@ void *capp__keeper_find(const struct capp__keeper *keeper, struct capp__entry *e
         return NULL;
     if (behind->kind == CAPP__SCOPE)
         return keeper->scope;
+    if (behind->options != NULL && keeper->scope != NULL)
+        return capp__scope_options(keeper->scope, behind->options);
     if (service == NULL || service->service.lifetime == CAPP_SINGLETON)
         return capp__entry_object(behind);
     if (service->service.lifetime == CAPP_TRANSIENT || keeper->slots == NULL ||
@@ -125,6 +129,10 @@ static capp_status take_row(struct capp__keeper *keeper, struct capp__instance *
         return CAPP_OK;
     }
     target = capp__graph_follow(keeper->container, row);
+    if ((row->flags & CAPP_INJECT_CURRENT) != 0) {
+        fill(instance, row, target == NULL ? NULL : capp__binding_monitor(target->options));
+        return CAPP_OK;
+    }
     object = target == NULL ? NULL : capp__keeper_find(keeper, target);
     if (keeper->fresh != NULL)
         object = capp__entry_part(target, keeper->fresh->object);

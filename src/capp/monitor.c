@@ -11,6 +11,12 @@
 
 /* ---- the value ------------------------------------------------------------------------------------- */
 
+struct capp_monitor *capp__binding_monitor(struct capp__binding *binding)
+{
+    atomic_store(&binding->live, true);
+    return &binding->monitor;
+}
+
 capp_monitor *capp_app_monitor(capp_app *app, const capp_type *options, capp_error *reterr)
 {
     if (app == NULL || options == NULL) {
@@ -24,8 +30,7 @@ capp_monitor *capp_app_monitor(capp_app *app, const capp_type *options, capp_err
                   options->name);
         return NULL;
     }
-    atomic_store(&binding->live, true);
-    return &binding->monitor;
+    return capp__binding_monitor(binding);
 }
 
 const void *capp_monitor_hold(const capp_monitor *monitor)

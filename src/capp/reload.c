@@ -128,11 +128,9 @@ static bool finish(struct draft *draft, capp_error *reterr)
 
     if (ok) {
         commit(draft);
-        atomic_fetch_add(&draft->config->reloads_ok, 1);
     } else {
         (void)capp__mistakes_report(&draft->mistakes, &draft->app->logger, CAPP_LOG_WARN, "config", reterr);
         capp_log(&draft->app->logger, CAPP_LOG_WARN, "config", "the configuration stays as it was");
-        atomic_fetch_add(&draft->config->reloads_failed, 1);
     }
     draft_deinit(draft);
     return ok;

@@ -20,6 +20,7 @@ capp_status capp_scope_new(capp_app *app, capp_scope **ret_scope, capp_error *re
     if (scope == NULL)
         return capp__fail_memory(reterr);
     scope->app = app;
+    scope->snapshot = capp__snapshot_current(&app->config);
     scope->keeper =
         (struct capp__keeper){.container = &app->container, .scope = scope, .slots = scope->scoped};
     atomic_fetch_add(&app->open_scopes, 1);
@@ -32,8 +33,15 @@ void capp_scope_free(capp_scope *scope)
     if (scope == NULL)
         return;
     capp__keeper_end(&scope->keeper);
+    capp__snapshot_unref(scope->snapshot);
     atomic_fetch_sub(&scope->app->open_scopes, 1);
     etcd__free(scope);
+}
+
+void *capp__scope_options(const struct capp_scope *scope, struct capp__binding *binding)
+{
+    atomic_store(&binding->live, true);
+    return capp__snapshot_at(scope->snapshot, binding->index)->object->bytes;
 }
 
 void *capp_scope_resolve(capp_scope *scope, const capp_type *type, const char *name, capp_error *reterr)

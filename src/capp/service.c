@@ -29,7 +29,7 @@ static capp_status check_name(const capp_service *service, const char *what, con
 
 static capp_status check_flags(const capp_service *service, const capp_inject *row, capp_error *reterr)
 {
-    const uint32_t known = CAPP_INJECT_OPTIONAL | CAPP_INJECT_ALL;
+    const uint32_t known = CAPP_INJECT_OPTIONAL | CAPP_INJECT_ALL | CAPP_INJECT_CURRENT;
 
     if ((row->flags & ~known) != 0)
         return capp_fail(reterr, CAPP_E_INVALID_ARGUMENT, "service %s: field %s has unknown flags",
@@ -38,6 +38,10 @@ static capp_status check_flags(const capp_service *service, const capp_inject *r
         return capp_fail(reterr, CAPP_E_INVALID_ARGUMENT,
                          "service %s: field %s is a list of all: it has no name and is never missing",
                          service->type->name, row->field);
+    if ((row->flags & CAPP_INJECT_CURRENT) != 0 && row->name != NULL)
+        return capp_fail(reterr, CAPP_E_INVALID_ARGUMENT,
+                         "service %s: field %s is a monitor: options have no name", service->type->name,
+                         row->field);
     return CAPP_OK;
 }
 

@@ -67,11 +67,3 @@ struct capp__snapshot *capp__snapshot_current(const struct capp__config *config)
     pthread_mutex_unlock(mutex);
     return snapshot;
 }
-
-void *capp__snapshot_options(const struct capp__config *config, const struct capp__snapshot *snapshot,
-                             const capp_type *type)
-{
-    const struct capp__binding *binding = capp__config_find(config, type);
-
-    return binding == NULL ? NULL : capp__snapshot_at(snapshot, binding->index)->object->bytes;
-}

@@ -56,11 +56,8 @@ static inline struct capp__bound *capp__snapshot_at(const struct capp__snapshot 
     return snapshot->bounds.items[i];
 }
 
-/* What scopes need: the newest snapshot, with a reference for the caller, and the structs that are in it. */
+/* The newest one, with a reference for the caller. Waits for no reload. */
 struct capp__config;
 struct capp__snapshot *capp__snapshot_current(const struct capp__config *config);
-/* The struct of capp_add_options() with this type; NULL when there is no such table. */
-void *capp__snapshot_options(const struct capp__config *config, const struct capp__snapshot *snapshot,
-                             const capp_type *type);
 
 #endif

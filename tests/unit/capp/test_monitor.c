@@ -129,6 +129,115 @@ static void wrong_questions(void **state)
     capp_free(app);
 }
 
+/* ---- injected ---------------------------------------------------------------------------------------- */
+
+typedef struct follower {
+    const capp_monitor *pool;
+    const pool_options *once;
+} follower;
+CAPP_TYPE_DEFINE(follower);
+
+static const capp_inject follower_rows[] = {CAPP_INJECT_MONITOR(follower, pool, pool_options),
+                                            CAPP_INJECT(follower, once, pool_options)};
+static const capp_service follower_def = CAPP_SERVICE(follower, CAPP_INJECTS(follower_rows));
+
+typedef struct request {
+    const pool_options *pool;
+    const http_options *http;
+    follower *follower;
+} request;
+CAPP_TYPE_DEFINE(request);
+
+static const capp_inject request_rows[] = {CAPP_INJECT(request, pool, pool_options),
+                                           CAPP_INJECT(request, http, http_options),
+                                           CAPP_INJECT(request, follower, follower)};
+static const capp_service request_def = CAPP_SERVICE(request, CAPP_INJECTS(request_rows),
+                                                     .lifetime = CAPP_SCOPED);
+
+typedef struct step {
+    const pool_options *pool;
+} step;
+CAPP_TYPE_DEFINE(step);
+
+static const capp_inject step_rows[] = {CAPP_INJECT(step, pool, pool_options)};
+static const capp_service step_def = CAPP_SERVICE(step, CAPP_INJECTS(step_rows), .lifetime = CAPP_TRANSIENT);
+
+static capp_app *serving_app(struct log_text *log)
+{
+    capp_builder *builder = quiet_builder(log);
+    capp_app *app = NULL;
+    capp_error error;
+
+    capp_add_options(builder, &http_options_def);
+    capp_add_options(builder, &pool_options_def);
+    capp_add_service(builder, &follower_def);
+    capp_add_service(builder, &request_def);
+    capp_add_service(builder, &step_def);
+    capp_use_config_file(builder, write_file("app.yaml", "pool: {threads: 1, queue: 1}\n"), 0);
+    if (capp_build(builder, &app, &error) != CAPP_OK)
+        fail_msg("%s", error.message);
+    return app;
+}
+
+/* A scope shows one configuration, that of when it was opened; a singleton's own struct never changes. */
+static void a_scope_has_the_options_of_its_beginning(void **state)
+{
+    static struct log_text log;
+    capp_app *app = serving_app(&log);
+    const follower *single = capp_get(app, follower, NULL);
+    capp_scope *early, *late;
+    const request *one, *two;
+    const pool_options *now;
+
+    (void)state;
+    assert_int_equal(capp_scope_new(app, &early, NULL), CAPP_OK);
+    write_file("app.yaml", "pool: {threads: 2, queue: 2}\nhttp: {workers: 9}\n");
+    must_reload(app);
+    assert_int_equal(capp_scope_new(app, &late, NULL), CAPP_OK);
+    one = capp_scope_get(early, request, NULL);
+    two = capp_scope_get(late, request, NULL);
+    assert_int_equal(one->pool->threads, 1);
+    assert_int_equal(one->http->workers, 4);
+    assert_int_equal(two->pool->threads, 2);
+    assert_int_equal(two->http->workers, 9);
+    assert_int_equal(capp_scope_get(late, step, NULL)->pool->queue, 2);
+    assert_int_equal(capp_scope_get(early, step, NULL)->pool->queue, 1);
+    assert_ptr_equal(capp_scope_get(early, pool_options, NULL), one->pool);
+    assert_int_equal(single->once->threads, 1);
+    assert_ptr_equal(two->follower->once, single->once);
+    now = capp_current(single->pool, pool_options);
+    assert_int_equal(now->threads, 2);
+    capp_monitor_release(single->pool, now);
+    assert_has(log.text, "INFO config: pool.threads changed (");
+    write_file("app.yaml", "");
+    must_reload(app);
+    assert_int_equal(two->pool->threads, 2);
+    capp_scope_free(early);
+    capp_scope_free(late);
+    capp_free(app);
+}
+
+static void only_options_have_monitors(void **state)
+{
+    static const capp_inject rows[] = {{"pool", &capp_app_type, NULL, 0, CAPP_INJECT_CURRENT, 0}};
+    static const capp_inject named[] = {{"pool", &pool_options_type, "x", 0, CAPP_INJECT_CURRENT, 0}};
+    static const capp_service def = CAPP_SERVICE(follower, CAPP_INJECTS(rows));
+    static const capp_service named_def = CAPP_SERVICE(step, CAPP_INJECTS(named));
+    static const capp_service missing_def = CAPP_SERVICE(request, CAPP_INJECTS(follower_rows));
+    capp_builder *builder = quiet_builder(NULL);
+    capp_app *app = NULL;
+    capp_error error;
+
+    (void)state;
+    capp_add_service(builder, &def);
+    capp_add_service(builder, &named_def);
+    capp_add_service(builder, &missing_def);
+    assert_int_not_equal(capp_build(builder, &app, &error), CAPP_OK);
+    assert_has(error.message, "field pool is a monitor, but capp_app is no struct of options");
+    assert_has(error.message, "service step: field pool is a monitor: options have no name");
+    assert_has(error.message, "field pool needs the unnamed pool_options; none is registered");
+}
+
 /* ---- coming and going during a call ------------------------------------------------------------------ */
 
 struct visitor {
@@ -313,6 +422,8 @@ int main(void)
         cmocka_unit_test(only_whose_values_differ_are_called),
         cmocka_unit_test(every_kind_of_value_is_compared),
         cmocka_unit_test(wrong_questions),
+        cmocka_unit_test(a_scope_has_the_options_of_its_beginning),
+        cmocka_unit_test(only_options_have_monitors),
         cmocka_unit_test(a_function_may_remove_itself_and_add_another),
         cmocka_unit_test(removing_waits_for_the_call),
         cmocka_unit_test(readers_reloads_and_changes_at_the_same_time),
