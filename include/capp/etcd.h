@@ -145,6 +145,67 @@ CAPP_API capp_status capp_etcd_add_configured(capp_etcd_builder *builder);
  */
 CAPP_API capp_setup *capp_etcd_builder_setup(capp_etcd_builder *builder);
 
+/* ---- etcd as a source of configuration ---------------------------------------------------------------- */
+
+/** What it means when the configuration cannot be loaded at the start, or is not sound then. */
+typedef enum capp_etcd_source_policy {
+    /** A warning: the application starts with what the other sources say, and goes on trying. */
+    CAPP_ETCD_SOURCE_OPTIONAL = 0,
+    CAPP_ETCD_SOURCE_REQUIRED = 1, /**< The start fails. */
+    CAPP_ETCD_SOURCE_POLICY_FORCE_INT32 = 0x7fffffff
+} capp_etcd_source_policy;
+
+/** A source. Grows at its end; zero means default. The strings are copied. */
+typedef struct capp_etcd_source_opts {
+    size_t size;                    /**< sizeof this struct; set by CAPP_ETCD_SOURCE. */
+    const char *client;             /**< The name of one of the application's clients; NULL: "default". */
+    const char *prefix;             /**< "/config/myapp/"; a slash at its end is added when it has none. */
+    capp_etcd_source_policy policy; /**< CAPP_ETCD_SOURCE_OPTIONAL. */
+    int32_t reserved;               /**< Zero. */
+    int64_t load_timeout_ms;        /**< Of the load at the start. 0: as the client's calls. */
+    int64_t settle_ms;              /**< Changes that come closer together are taken as one; 0: 100. */
+} capp_etcd_source_opts;
+
+/** Initialises the struct with its defaults, in C and C++. */
+#define CAPP_ETCD_SOURCE_INIT                                                         \
+    {                                                                                 \
+        sizeof(capp_etcd_source_opts), NULL, NULL, CAPP_ETCD_SOURCE_OPTIONAL, 0, 0, 0 \
+    }
+#ifndef __cplusplus
+/** Options in place: `CAPP_ETCD_SOURCE(.client = "config", .prefix = "/config/myapp/")`. */
+#define CAPP_ETCD_SOURCE(...) \
+    (&(const capp_etcd_source_opts){.size = sizeof(capp_etcd_source_opts), __VA_ARGS__})
+#endif
+
+/**
+ * Makes what stands below a prefix of etcd part of the configuration: more than files, less than the
+ * environment and the arguments. It is loaded at the start of the module, at one revision and before any
+ * service starts, and followed from the next revision on until the stop; with every change the whole
+ * configuration is replaced, as capp_reload() does, and change functions (monitor.h) are called. While no
+ * server can be reached, and when there is something wrong with it, what was current last stays.
+ *
+ * Below the prefix a slash is a level, and so is a dot: `/config/myapp/http/timeout` is `http.timeout`. A key
+ * that ends in `.yaml`, `.yml` or `.json` holds a document, which is laid at the key without its ending;
+ * `/config/myapp/.yaml` at the root. A key of its own counts more than a document. The source can set neither
+ * `etcd.clients` nor `etcd.source`.
+ *
+ * Of the first source the configuration can say all options: `etcd.source.client`, `.prefix`, `.policy`
+ * (optional, required), `.load_timeout` and `.settle`; they count more. Where it names a prefix and the
+ * program adds no source, there is one all the same. Of several sources the later one counts more.
+ *
+ * @param builder  Borrowed, only inside the capp_etcd_fn.
+ * @param opts     NULL: all from the configuration.
+ *
+ * @retval CAPP_OK
+ * @retval CAPP_E_INVALID_ARGUMENT  No prefix, or a bad option.
+ * @retval CAPP_E_NO_MEMORY
+ * @retval CAPP_E_STATE             Outside of the capp_etcd_fn.
+ * Each failure is on the build's list; the status may be ignored. A client that nobody has added is a mistake
+ * of the build.
+ * @since 0.1
+ */
+CAPP_API capp_status capp_etcd_add_source(capp_etcd_builder *builder, const capp_etcd_source_opts *opts);
+
 /* ---- the factory -------------------------------------------------------------------------------------- */
 
 /**

@@ -4,6 +4,7 @@
 #include "factory.h"
 
 #include "settings.h"
+#include "source.h"
 
 enum { STOP_MS = 3000 }; /* what servers may take at a stop, where the application's limit leaves more */
 
@@ -98,6 +99,7 @@ static struct module *find_or_make(capp_setup *setup, capp_status *ret_status, c
                                           .self = module}) != CAPP_OK)
         return NULL;
     (void)capp__etcd_settings_declare(setup);
+    (void)capp__etcd_source_declare(setup);
     (void)capp_publish(setup, &module_type, NULL, module);
     (void)capp_publish(setup, &capp_etcd_factory_type, NULL, module->factory);
     (void)capp_on_stopping(setup, on_stopping, module);
@@ -117,6 +119,7 @@ static capp_status configure(capp_setup *setup, const capp_module *host_module, 
         (void)capp_etcd_add_configured(&module->builder);
     else
         fn(&module->builder, host_module->user_data);
+    capp__etcd_source_configured(&module->builder);
     module->builder.setup = NULL;
     return CAPP_OK;
 }
