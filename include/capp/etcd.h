@@ -24,11 +24,11 @@
  *
  * @par Life
  * capp_build() checks all options, and connects nothing. capp_run() connects the clients, all at the same
- * time, as their capp_etcd_start says. As the first act of a stop every wait on a client ends with
- * ETCD_E_CANCELLED (blocked watches, lock waits; ordinary calls still work). After workers and services
- * have stopped, the leases that the clients keep alive are given back, and with them locks and
- * registrations that are still held; then the clients are closed, in reverse order. Until capp_free() a
- * closed client answers with ETCD_E_CLOSED.
+ * time, as their capp_etcd_start says; when that fails, those that are connected are closed. As the first act
+ * of a stop every wait on a client ends with ETCD_E_CANCELLED (blocked watches, lock waits; ordinary calls
+ * still work). After workers and services have stopped, the leases that the clients keep alive are given
+ * back, and with them locks and registrations that are still held; then the clients are closed, in reverse
+ * order. Until capp_free() a closed client answers with ETCD_E_CLOSED.
  *
  * @par Configuration
  * What the configuration (capp/config.h) says of a client wins over what the program says:
@@ -42,6 +42,12 @@
  * in the arguments. `--help-config` lists all keys. A value that is wrong is a mistake of the build, with its
  * place. A client that the configuration has and the program does not add is a mistake too, unless it is the
  * environment's, which several programs may share: that is a warning.
+ *
+ * @par Reports
+ * Each client that is added to the application is a check "etcd.<name>" of its health (capp/health.h): up; up
+ * and "not used yet"; or down with the newest cause, of the connection or of a login that was refused. The
+ * counters of all clients of the factory are in capp_metrics_text(), labelled with the client's name. Log
+ * lines are of the category "etcd" and have a field `client`.
  */
 #ifndef CAPP_ETCD_H
 #define CAPP_ETCD_H

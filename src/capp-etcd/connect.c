@@ -43,6 +43,16 @@ static bool is_bearable(const struct capp__etcd_member *member, const etcd_error
            err->status == ETCD_E_NO_LEADER;
 }
 
+/* The client's messages begin with the operation, of which nobody but us has heard. */
+static void drop_operation(etcd_error *err)
+{
+    static const char operation[] = "wait_ready: ";
+    size_t len = sizeof(operation) - 1;
+
+    if (strncmp(err->message, operation, len) == 0)
+        memmove(err->message, err->message + len, strlen(err->message + len) + 1);
+}
+
 /* Why a wait was cancelled: nobody but us cancels it. */
 static capp_status cancelled(capp_etcd_factory *factory, const struct capp__etcd_member *member,
                              capp_error *reterr)
@@ -86,6 +96,8 @@ capp_status capp__etcd_connect_end(capp_etcd_factory *factory, struct capp__etcd
     else
         st = etcd_op_status(op, &err);
     etcd_op_free(op);
+    if (st != ETCD_OK)
+        drop_operation(&err);
     return st == ETCD_OK ? CAPP_OK : judge(factory, member, &err, reterr);
 }
 

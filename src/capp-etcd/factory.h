@@ -80,6 +80,13 @@ void capp__etcd_cancel_waits(capp_etcd_factory *factory);
  */
 void capp__etcd_combine(capp_error *all, const capp_error *error);
 
+/* ---- health.c: for the host's reports ---- */
+
+/* The health of a member, `self`. */
+void capp__etcd_look(void *self, capp_health *health);
+/* The numbers of all clients of the factory, `self`. */
+void capp__etcd_write_metrics(void *self, capp_metrics *out);
+
 /* ---- log.c ---- */
 
 /* The client's log function of all clients that bring none; `user_data` is the member. */

@@ -24,11 +24,15 @@ static const capp_type module_type = {"capp_etcd"};
 
 /* ---- life ------------------------------------------------------------------------------------------ */
 
+/* After a start that failed there is no stop: those that are connected are closed here. */
 static capp_status start(void *self, capp_error *reterr)
 {
     struct module *module = self;
+    capp_status status = capp__etcd_connect_all(module->factory, reterr);
 
-    return capp__etcd_connect_all(module->factory, reterr);
+    if (status != CAPP_OK)
+        (void)capp_etcd_factory_close(module->factory, STOP_MS, NULL);
+    return status;
 }
 
 static void on_stopping(void *user_data)
@@ -103,6 +107,7 @@ static struct module *find_or_make(capp_setup *setup, capp_status *ret_status, c
     (void)capp_publish(setup, &module_type, NULL, module);
     (void)capp_publish(setup, &capp_etcd_factory_type, NULL, module->factory);
     (void)capp_on_stopping(setup, on_stopping, module);
+    (void)capp_setup_add_metrics(setup, capp__etcd_write_metrics, module->factory);
     return module;
 }
 
@@ -156,6 +161,15 @@ static void offer(capp_setup *setup, const char *name, etcd_client *client)
     }
 }
 
+/* "etcd.<name>" in the reports. */
+static void report(capp_setup *setup, struct capp__etcd_member *member)
+{
+    char name[CAPP__ETCD_NAME_SIZE + 8];
+
+    etcd__format(name, sizeof(name), "etcd.%s", member->name);
+    (void)capp_setup_add_health(setup, name, capp__etcd_look, member, 0);
+}
+
 /* What the configuration says counts more; of a name that is taken or none it is not asked. */
 static capp_status open_client(capp_etcd_builder *builder, const char *name, const etcd_client_opts *opts,
                                const capp_etcd_client_opts *client_opts,
@@ -191,10 +205,12 @@ capp_status capp_etcd_add_client_with(capp_etcd_builder *builder, const char *na
     capp_status status = open_client(builder, name, opts, client_opts, &member, &listed, &error);
     if (status != CAPP_OK && !listed)
         (void)capp_setup_fail(builder->setup, status, "%s", error.message);
-    if (status == CAPP_OK)
+    if (status == CAPP_OK) {
         offer(builder->setup, name, member->client);
-    else if (status != CAPP_E_DUPLICATE && capp__etcd_name_check(name, NULL) == CAPP_OK)
+        report(builder->setup, member);
+    } else if (status != CAPP_E_DUPLICATE && capp__etcd_name_check(name, NULL) == CAPP_OK) {
         offer(builder->setup, name, NULL);
+    }
     return status;
 }
 

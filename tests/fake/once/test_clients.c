@@ -100,13 +100,16 @@ static void *wait_for_server(void *arg)
     struct waiting *waiting = arg;
     const char *const list[] = {waiting->endpoint, NULL};
 
-    waiting->status = capp_etcd_factory_register(
-        waiting->factory, "slow", ETCD_CLIENT_OPTS(.endpoints = list, .dial_timeout_ms = 600000), NULL,
-        &waiting->error);
+    /* await_begin() takes the name for moments, to see whether it is free. */
+    do
+        waiting->status = capp_etcd_factory_register(
+            waiting->factory, "slow", ETCD_CLIENT_OPTS(.endpoints = list, .dial_timeout_ms = 600000), NULL,
+            &waiting->error);
+    while (waiting->status == CAPP_E_DUPLICATE);
     return NULL;
 }
 
-/* The name is taken as soon as the registration has begun. */
+/* The name stays taken as soon as the registration has begun. */
 static void await_begin(capp_etcd_factory *factory)
 {
     const etcd_client_opts *bad = ETCD_CLIENT_OPTS(.dial_timeout_ms = -1);
@@ -294,6 +297,121 @@ static void every_line_names_its_client(void **state)
     fake_etcd_free(fake);
 }
 
+/* ---- reports --------------------------------------------------------------------------------------------
+ */
+
+#define CANARY "c4n4ry-of-the-test"
+
+/* Looks from a worker: the checks are asked only while the application runs. */
+struct looking {
+    struct fake_etcd *fake, *closed_to_us, *away;
+    char before[2048], after[2048], metrics[16384];
+    bool ready;
+};
+
+static void add_some(capp_etcd_builder *b, void *user)
+{
+    const struct looking *looking = user;
+    const char *const good[] = {fake_etcd_endpoint(looking->fake), NULL};
+    const char *const guarded[] = {fake_etcd_endpoint(looking->closed_to_us), NULL};
+    const char *const away[] = {fake_etcd_endpoint(looking->away), NULL};
+
+    capp_etcd_add_client(b, "default", ETCD_CLIENT_OPTS(.endpoints = good));
+    capp_etcd_add_client(b, "away", ETCD_CLIENT_OPTS(.endpoints = away, .dial_timeout_ms = 50));
+    capp_etcd_add_client_with(
+        b, "guarded",
+        ETCD_CLIENT_OPTS(.endpoints = guarded, .username = "ann", .password = ETCD_SECRET_TEXT(CANARY)),
+        CAPP_ETCD_CLIENT(.start = CAPP_ETCD_LAZY));
+}
+
+static bool is_running(capp_app *app)
+{
+    char text[2048];
+
+    (void)capp_health_report(app, CAPP_HEALTH_TEXT, text, sizeof(text));
+    return strstr(text, ": running") != NULL;
+}
+
+static capp_status look(capp_worker *worker, void *user_data, capp_error *reterr)
+{
+    struct looking *looking = user_data;
+    capp_app *app = capp_worker_app(worker);
+    int64_t until = test_deadline_ms(PATIENCE_MS);
+    etcd_error err;
+
+    while (!is_running(app) && test_poll_again(until))
+        continue;
+    (void)capp_health_report(app, CAPP_HEALTH_TEXT, looking->before, sizeof(looking->before));
+    (void)fake_put(capp_get_named(app, etcd_client, "guarded", reterr), PATIENCE_MS, &err);
+    (void)capp_health_report(app, CAPP_HEALTH_TEXT, looking->after, sizeof(looking->after));
+    (void)capp_metrics_text(app, looking->metrics, sizeof(looking->metrics));
+    looking->ready = capp_app_is_ready(app);
+    capp_stop(app);
+    return CAPP_OK;
+}
+
+static size_t count_of(const char *text, const char *part)
+{
+    size_t count = 0;
+
+    for (const char *at = text; (at = strstr(at, part)) != NULL; at++)
+        count++;
+    return count;
+}
+
+static void run_looking(struct looking *looking, struct log_text *log)
+{
+    capp_builder *builder = quiet_builder(log);
+    capp_error error = {.message = ""};
+
+    capp_use_log_level(builder, CAPP_LOG_TRACE);
+    capp_configure(builder, capp_etcd(add_some, looking));
+    capp_add_worker(builder, "worker", look, looking);
+    capp_app *app = build(builder);
+    if (capp_run(app, &error) != CAPP_OK)
+        fail_msg("%s", error.message);
+    capp_free(app);
+}
+
+/* One line HELP and one TYPE for each number, whatever the number of clients. */
+static void check_metrics(const char *text)
+{
+    assert_has(text, "etcd_client_calls_total{client=\"default\"} ");
+    assert_has(text, "etcd_client_failures_total{client=\"guarded\"} 1\n");
+    assert_has(text, "etcd_client_losses_total{client=\"away\"} ");
+    assert_int_equal(count_of(text, "# TYPE etcd_client_calls_total counter\n"), 1);
+    assert_int_equal(count_of(text, "# HELP etcd_client_calls_total "), 1);
+    assert_int_equal(count_of(text, "\netcd_client_calls_total{"), 3);
+    assert_null(strstr(text, CANARY));
+}
+
+static void reports_tell_of_each_client(void **state)
+{
+    static struct looking looking;
+    static struct log_text log;
+
+    (void)state;
+    looking = (struct looking){
+        .fake = fake_etcd_start(), .closed_to_us = fake_etcd_start(), .away = fake_etcd_start()};
+    fake_etcd_set_auth(looking.closed_to_us, "ann", "another");
+    fake_etcd_listen(looking.away, false);
+    run_looking(&looking, &log);
+    assert_has(looking.before, "etcd.default: up\n");
+    assert_has(looking.before, "etcd.away: down: client 'away': not connected: ");
+    assert_has(looking.before, "etcd.guarded: up: not used yet\n");
+    assert_has(looking.after, "etcd.guarded: down: ");
+    assert_has(looking.after, "client 'guarded'");
+    assert_has(looking.after, "user 'ann'");
+    assert_false(looking.ready);
+    check_metrics(looking.metrics);
+    assert_null(strstr(looking.before, CANARY));
+    assert_null(strstr(looking.after, CANARY));
+    assert_null(strstr(log.text, CANARY));
+    fake_etcd_free(looking.fake);
+    fake_etcd_free(looking.closed_to_us);
+    fake_etcd_free(looking.away);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -301,6 +419,7 @@ int main(void)
         cmocka_unit_test(nobody_waits_with_a_registration),
         cmocka_unit_test(passwords_of_a_file_go_through_unchanged),
         cmocka_unit_test(every_line_names_its_client),
+        cmocka_unit_test(reports_tell_of_each_client),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
