@@ -176,7 +176,6 @@ static int node_of(const char *dot, const char *label)
 {
     char start[128];
     const char *found;
-    int number = -1;
 
     snprintf(start, sizeof(start), "label=\"%s\\n", label);
     found = strstr(dot, start);
@@ -184,8 +183,8 @@ static int node_of(const char *dot, const char *label)
         fail_msg("no node '%s' in %s", label, dot);
     while (found > dot && *found != '\n')
         found--;
-    assert_int_equal(sscanf(found, "\n n%d [", &number), 1);
-    return number;
+    assert_int_equal(strncmp(found, "\n  n", 4), 0);
+    return (int)strtol(found + 4, NULL, 10);
 }
 
 static void the_graph_has_nodes_and_arrows(void **state)

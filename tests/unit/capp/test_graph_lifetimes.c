@@ -339,6 +339,17 @@ static capp_status configure_plainly(capp_setup *setup, const capp_module *modul
     return (capp_require)(setup, &pool_type, "third", NULL);
 }
 
+__attribute__((format(printf, 2, 3))) static void log_has(const struct log_text *log, const char *format, ...)
+{
+    char expected[512];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(expected, sizeof(expected), format, args);
+    va_end(args);
+    assert_has(log->text, expected);
+}
+
 static void every_fault_says_where(void **state)
 {
     static const capp_inject cache_rows[] = {CAPP_INJECT(cache, sample, query)};
@@ -346,7 +357,6 @@ static void every_fault_says_where(void **state)
     static struct log_text log;
     capp_builder *builder = quiet_builder(&log);
     int cache_line, query_line, request_line, twice_line, worker_line, module_line;
-    char expected[512];
 
     (void)state;
     cache_line = __LINE__ + 1;
@@ -365,23 +375,20 @@ static void every_fault_says_where(void **state)
     (capp_add_service)(capp_builder_at(builder, "/somewhere/else/main.cc", 12), NULL);
     expect_failure(builder, CAPP_E_DUPLICATE);
 
-#define assert_line(...)                                   \
-    do {                                                   \
-        snprintf(expected, sizeof(expected), __VA_ARGS__); \
-        assert_has(log.text, expected);                    \
-    } while (0)
-    assert_line("request is registered twice, by the program (test_graph_lifetimes.c:%d) and by the program "
-                "(test_graph_lifetimes.c:%d)\n",
-                request_line, twice_line);
-    assert_line("capp_service is NULL (main.cc:12)\n");
-    assert_line("capp_add_worker: fn is NULL (test_graph_lifetimes.c:%d)\n", worker_line);
-    assert_line("module web: alias api 'x' (test_graph_lifetimes.c:%d) needs api 'y'", alias_line);
-    assert_line("module web (test_graph_lifetimes.c:%d): needs the unnamed pool", require_line);
-    assert_line("module web (web.lua:7): needs pool 'second'");
-    assert_line("module plain (test_graph_lifetimes.c:%d): needs pool 'third'", module_line);
-    assert_line("cache.sample (test_graph_lifetimes.c:%d) -> query.on (test_graph_lifetimes.c:%d) -> request "
-                "(test_graph_lifetimes.c:%d)\n",
-                cache_line, query_line, request_line);
+    log_has(&log,
+            "request is registered twice, by the program (test_graph_lifetimes.c:%d) and by the program "
+            "(test_graph_lifetimes.c:%d)\n",
+            request_line, twice_line);
+    log_has(&log, "capp_service is NULL (main.cc:12)\n");
+    log_has(&log, "capp_add_worker: fn is NULL (test_graph_lifetimes.c:%d)\n", worker_line);
+    log_has(&log, "module web: alias api 'x' (test_graph_lifetimes.c:%d) needs api 'y'", alias_line);
+    log_has(&log, "module web (test_graph_lifetimes.c:%d): needs the unnamed pool", require_line);
+    log_has(&log, "module web (web.lua:7): needs pool 'second'");
+    log_has(&log, "module plain (test_graph_lifetimes.c:%d): needs pool 'third'", module_line);
+    log_has(&log,
+            "cache.sample (test_graph_lifetimes.c:%d) -> query.on (test_graph_lifetimes.c:%d) -> request "
+            "(test_graph_lifetimes.c:%d)\n",
+            cache_line, query_line, request_line);
 }
 
 int main(void)

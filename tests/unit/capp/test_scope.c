@@ -281,6 +281,42 @@ static void a_failed_resolve_leaves_the_scope_as_it_was(void **state)
     capp_free(app);
 }
 
+/* Optional is what may be missing, not what may fail. */
+typedef struct guest {
+    order *maybe;
+} guest;
+CAPP_TYPE_DEFINE(guest);
+static const capp_inject guest_rows[] = {CAPP_INJECT_OPT(guest, maybe, order)};
+
+static void an_optional_field_does_not_hide_a_failure(void **state)
+{
+    static const capp_service scoped = CAPP_SERVICE(guest, CAPP_INJECTS(guest_rows), .lifetime = CAPP_SCOPED);
+    static const capp_service single = CAPP_SERVICE(guest, CAPP_INJECTS(guest_rows), .name = "single");
+    capp_service failing = failing_order_def;
+    capp_app *app = NULL;
+    capp_scope *scope;
+    capp_error error;
+
+    (void)state;
+    failing.inject_count = 0;
+    for (int i = 0; i < 2; i++) {
+        capp_builder *builder = quiet_builder(NULL);
+
+        failing.lifetime = i == 0 ? CAPP_SCOPED : CAPP_SINGLETON;
+        capp_add_service(builder, i == 0 ? &scoped : &single);
+        capp_add_service(builder, &failing);
+        assert_int_equal(capp_build(builder, &app, &error), i == 0 ? CAPP_OK : CAPP_E_DENIED);
+        if (i == 1)
+            break;
+        scope = open_scope(app);
+        assert_null(capp_scope_get(scope, guest, &error));
+        assert_int_equal(error.status, CAPP_E_DENIED);
+        capp_scope_free(scope);
+        capp_free(app);
+    }
+    assert_string_equal(error.message, "init of order: not today");
+}
+
 static void an_open_scope_keeps_the_application(void **state)
 {
     static struct log_text log;
@@ -588,6 +624,7 @@ int main(void)
         cmocka_unit_test(the_application_has_only_singletons),
         cmocka_unit_test(bad_calls_are_refused),
         cmocka_unit_test(a_failed_resolve_leaves_the_scope_as_it_was),
+        cmocka_unit_test(an_optional_field_does_not_hide_a_failure),
         cmocka_unit_test(an_open_scope_keeps_the_application),
         cmocka_unit_test(an_init_may_ask_its_scope),
         cmocka_unit_test(who_asks_for_itself_is_told),
