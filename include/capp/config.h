@@ -9,6 +9,7 @@
  *     < values in code: what a module was given, capp_use_config_default()
  *     < files, in the order of capp_use_config_file()
  *     < drop-in directories: capp_use_config_dir()
+ *     < sources of modules, such as etcd: source.h
  *     < environment: capp_use_config_env()
  *     < arguments: capp_use_config_args()
  *     < capp_use_config_value()
@@ -28,12 +29,20 @@
  * group of programs may share one environment. A variable that an option names as the source of its secret
  * (`env: PREFIX_PASSWORD`) is none of the options.
  *
+ * @par Reload
+ * capp_reload(), and SIGHUP under capp_main(), read files and directories again; the environment, the
+ * arguments and what the program says itself stay. Everything is checked together: with any mistake the
+ * configuration stays as it was, and all mistakes are logged. Structs that are injected with CAPP_INJECT stay
+ * what they are until the next start, unless they are injected into something that a scope makes; monitor.h
+ * has the others.
+ *
  * @par Arguments
  * `--etcd.clients.default.endpoints=a,b` or `--key value`; `--key` alone, at the end or before another
  * option, is `true`. `--` ends them. What does not begin with `--` is left to the program. `--config PATH`
  * adds a required file; `--help-config`, under capp_main(), prints every option and ends the program with
  * status 0;
- * `--dump-config` the same with every value and where it came from; `--check-config` only says whether the
+ * `--dump-config` the same with every value and where it came from; `--man-config` prints a manual page of
+ * the options; `--check-config` only says whether the
  * configuration is sound; `--describe` and `--describe-dot` print what the program is made of (describe.h).
  */
 #ifndef CAPP_CONFIG_H
@@ -48,7 +57,7 @@ CAPP_BEGIN_DECLS
 #define CAPP_CONFIG_OPTIONAL (UINT32_C(1) << 0)
 
 /**
- * Adds a file; see the top of this file. Read by capp_build().
+ * Adds a file; see the top of this file. Read by capp_build(), and again by each reload.
  *
  * @param builder  Borrowed; NULL is accepted.
  * @param path   Copied.
@@ -59,7 +68,7 @@ CAPP_API void capp_use_config_file(capp_builder *builder, const char *path, uint
 
 /**
  * Adds all files of a directory whose names end in `.yaml`, `.yml` or `.json`, in the order of their names
- * (bytewise). Names that begin with a dot are left out.
+ * (bytewise). Names that begin with a dot are left out. Read by capp_build(), and again by each reload.
  * @since 0.1
  */
 CAPP_API void capp_use_config_dir(capp_builder *builder, const char *path, uint32_t flags);
@@ -90,8 +99,9 @@ CAPP_API void capp_use_config_default(capp_builder *builder, const char *key, co
 CAPP_API void capp_use_config_value(capp_builder *builder, const char *key, const char *value);
 
 /**
- * Writes the effective configuration as YAML, each value with a comment that says where it came from; secrets
- * are shown as `"***"`. With a NUL; returns the length of the whole text, which was cut if it is >= size.
+ * Writes the effective configuration, as it is now, as YAML, each value with a comment that says where it
+ * came from; secrets are shown as `"***"`. With a NUL; returns the length of the whole text, which was cut if
+ * it is >= size.
  *
  * @par Threads
  * Any.
@@ -101,6 +111,12 @@ CAPP_API size_t capp_config_dump(const capp_app *app, char *dst, size_t size);
 
 /** Writes what can be configured, for people, in the same way. Any thread. @since 0.1 */
 CAPP_API size_t capp_config_help(const capp_app *app, char *dst, size_t size);
+
+/**
+ * Writes a manual page of what can be configured, section 5, in mdoc, in the same way; its name is that of
+ * the application. What a program prints with `--man-config`, its package may install. Any thread. @since 0.1
+ */
+CAPP_API size_t capp_config_man(const capp_app *app, char *dst, size_t size);
 
 CAPP_END_DECLS
 

@@ -181,9 +181,11 @@ typedef struct capp_builder capp_builder;
 typedef struct capp_app capp_app;
 
 /**
- * Adds a struct of options. It is read by capp_build(), can be injected (unnamed), and never changes after
- * that. Mistakes are reported by capp_build(), all together, each with where the value came from: file, line
- * and column, variable, or argument.
+ * Adds a struct of options. It is read by capp_build() and can be injected (unnamed). A singleton sees it
+ * change once at most, when a source such as etcd has something to say before the first service is started; a
+ * scope has it as it was when the scope was opened; monitor.h has it as it is. Mistakes are reported by
+ * capp_build(), all together, each with where the value came from: file, line and column, variable, or
+ * argument.
  *
  * @param builder  Borrowed; NULL is accepted.
  * @param options  Not copied: must live as long as the application. No star in its section.

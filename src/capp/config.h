@@ -48,6 +48,7 @@ enum capp__config_ask {
     CAPP__ASK_HELP,
     CAPP__ASK_DUMP,
     CAPP__ASK_CHECK,
+    CAPP__ASK_MAN,
     CAPP__ASK_DESCRIBE,
     CAPP__ASK_DESCRIBE_DOT,
 };
@@ -197,6 +198,8 @@ struct etcd__buf;
 bool capp__config_write_dump(const struct capp__config *config, const struct capp__snapshot *snapshot,
                              struct etcd__buf *text);
 bool capp__config_write_help(const struct capp__config *config, struct etcd__buf *text);
+/* That of capp_config_man(): config_man.c. */
+bool capp__config_write_man(const struct capp_app *app, struct etcd__buf *page);
 
 /* How an option is written in the environment: "MYAPP_HTTP__TIMEOUT". Returns dst. */
 char *capp__env_name(char *dst, size_t size, const char *prefix, const char *path);

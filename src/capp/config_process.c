@@ -112,9 +112,9 @@ static const struct {
     const char *key;
     enum capp__config_ask ask;
 } questions[] = {
-    {"help-config", CAPP__ASK_HELP},          {"dump-config", CAPP__ASK_DUMP},
-    {"check-config", CAPP__ASK_CHECK},        {"describe", CAPP__ASK_DESCRIBE},
-    {"describe-dot", CAPP__ASK_DESCRIBE_DOT},
+    {"help-config", CAPP__ASK_HELP},   {"dump-config", CAPP__ASK_DUMP},
+    {"check-config", CAPP__ASK_CHECK}, {"describe", CAPP__ASK_DESCRIBE},
+    {"man-config", CAPP__ASK_MAN},     {"describe-dot", CAPP__ASK_DESCRIBE_DOT},
 };
 
 static bool is_question(const struct argument *argument, enum capp__config_ask *ret_ask)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The configuration as text: what counts and where it came from, and what there is to configure. */
+#include "config_show.h"
 #include "base/buf.h"
 #include "base/str.h"
 #include "config.h"
@@ -50,17 +51,26 @@ static const char *const kinds[] = {
     [CAPP_KIND_SECRET] = "secret: text, or env or file below it",
 };
 
-static bool write_kind(const capp_option *option, struct etcd__buf *text)
+void capp__option_key(char *dst, size_t size, const capp_options *table, const capp_option *option)
 {
-    bool ok = etcd__buf_printf(text, "    %s", kinds[option->kind]);
+    size_t len = 0;
+
+    for (const char *s = table->section; *s != '\0' && len + 8 < size; s++)
+        len += etcd__format(dst + len, size - len, *s == '*' ? "NAME" : "%c", *s);
+    etcd__format(dst + len, size - len, "%s%s", len == 0 ? "" : ".", option->key);
+}
+
+bool capp__option_write_kind(const capp_option *option, struct etcd__buf *text)
+{
+    bool ok = etcd__buf_printf(text, "%s", kinds[option->kind]);
 
     for (size_t i = 0; i < option->choice_count && ok; i++)
         ok = etcd__buf_printf(text, "%s %s", i == 0 ? "" : ",", option->choices[i].name);
     if (ok && (option->flags & CAPP_OPTION_REQUIRED) != 0)
         ok = etcd__buf_printf(text, "; required");
-    if (ok && option->fallback != NULL)
+    if (ok && option->fallback != NULL && option->kind != CAPP_KIND_SECRET)
         ok = etcd__buf_printf(text, "; default %s", option->fallback[0] == '\0' ? "\"\"" : option->fallback);
-    return ok && etcd__buf_printf(text, "\n");
+    return ok;
 }
 
 static bool write_option(const struct capp__config *config, const capp_options *table,
@@ -68,13 +78,11 @@ static bool write_option(const struct capp__config *config, const capp_options *
 {
     char key[CAPP__PATH_SIZE], variable[2 * CAPP__PATH_SIZE];
     const char *prefix = capp__config_env_prefix(config);
-    size_t len = 0;
     bool ok;
 
-    for (const char *s = table->section; *s != '\0' && len + 8 < sizeof(key); s++)
-        len += etcd__format(key + len, sizeof(key) - len, *s == '*' ? "NAME" : "%c", *s);
-    etcd__format(key + len, sizeof(key) - len, "%s%s", len == 0 ? "" : ".", option->key);
-    ok = etcd__buf_printf(text, "%s\n", key) && write_kind(option, text);
+    capp__option_key(key, sizeof(key), table, option);
+    ok = etcd__buf_printf(text, "%s\n    ", key) && capp__option_write_kind(option, text) &&
+         etcd__buf_printf(text, "\n");
     if (ok && option->help != NULL)
         ok = etcd__buf_printf(text, "    %s\n", option->help);
     if (ok && prefix != NULL)

@@ -53,6 +53,8 @@ static bool write_answer(const capp_app *app, struct etcd__buf *text)
         return capp__config_write_help(&app->config, text);
     case CAPP__ASK_DUMP:
         return capp__config_write_dump(&app->config, app->config.built, text);
+    case CAPP__ASK_MAN:
+        return capp__config_write_man(app, text);
     case CAPP__ASK_DESCRIBE:
         return capp__describe_app(app, CAPP_DESCRIBE_TEXT, text);
     case CAPP__ASK_DESCRIBE_DOT:
@@ -78,7 +80,8 @@ static bool print_answer(const capp_app *app)
     return ok;
 }
 
-/* Configures everything, makes and starts nothing. Help is given whatever is wrong with the configuration. */
+/* Configures everything, makes and starts nothing. Help and manual page are given whatever is wrong with the
+ * configuration. */
 static int answer(capp_builder *builder, const char *name)
 {
     enum capp__config_ask ask;
@@ -88,7 +91,7 @@ static int answer(capp_builder *builder, const char *name)
     ask = builder->app->config.ask;
     if (ask == CAPP__ASK_DESCRIBE || ask == CAPP__ASK_DESCRIBE_DOT)
         capp__check_graph(builder);
-    sound = ask == CAPP__ASK_HELP || !capp__mistakes_any(&builder->mistakes);
+    sound = ask == CAPP__ASK_HELP || ask == CAPP__ASK_MAN || !capp__mistakes_any(&builder->mistakes);
     if (!sound)
         print_mistakes(name, builder);
     sound = print_answer(builder->app) && sound;

@@ -113,6 +113,8 @@ static void a_burst_is_a_few_reloads(void **state)
     }
     (void)put(&real, "/burst/pool/threads", "500");
     CONFIG_AWAIT(&config, shows, "500/1/none");
+    for (int64_t until = now_ms() + 10000; atomic_load(&config.changes) == 0 && now_ms() < until;)
+        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
     print_message("%d writes: %zu reloads, %d changes told\n", WRITES + 1,
                   config_app_count(&config, "is current at revision") - 1, atomic_load(&config.changes));
     assert_in_range(config_app_count(&config, "is current at revision"), 2, 1 + WRITES / 5);
