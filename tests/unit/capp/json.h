@@ -18,7 +18,7 @@ static const char *json_string(const char *at, char *dst, size_t size)
     if (*at++ != '"')
         return NULL;
     while (*at != '"') {
-        size_t step = etcd__utf8_len(at, strlen(at));
+        size_t step = etcd__utf8_len(at, strnlen(at, 4));
         char c = *at;
 
         if (step == 0 || (unsigned char)c < 0x20)
