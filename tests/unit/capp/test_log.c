@@ -4,6 +4,7 @@
 #include "capp/host.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -132,6 +133,55 @@ static void there_are_32_of_them(void **state)
     }
     assert_false(capp__logger_set_category(&logger, "more", CAPP_LOG_ERROR));
     assert_true(capp__logger_set_category(&logger, "category31", CAPP_LOG_DEBUG));
+}
+
+static atomic_bool levels_settled;
+
+static void *log_meanwhile(void *arg)
+{
+    const struct capp_logger *logger = arg;
+    char name[32];
+
+    for (int i = 0; !levels_settled; i++) {
+        snprintf(name, sizeof(name), "category%d", i % CAPP__LOG_CATEGORIES);
+        capp_log(logger, CAPP_LOG_INFO, name, "line %d", i);
+        assert_true(capp_log_category_on(logger, CAPP_LOG_ERROR, name));
+    }
+    return NULL;
+}
+
+static void count_only(void *user_data, const capp_log_record *record)
+{
+    (void)record;
+    atomic_fetch_add((atomic_int *)user_data, 1);
+}
+
+/* A reload changes levels and adds categories while everybody logs; nobody waits, nobody sees half a name. */
+static void levels_change_under_way(void **state)
+{
+    static struct capp_logger logger;
+    atomic_int count = 0;
+    pthread_t threads[4];
+    char name[32];
+
+    (void)state;
+    make_logger(&logger, NULL, CAPP_LOG_WARN);
+    logger.fn = count_only;
+    logger.user_data = &count;
+    logger.output = CAPP__LOG_FUNCTION;
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, log_meanwhile, &logger), 0);
+    for (int i = 0; i < 2000; i++) {
+        snprintf(name, sizeof(name), "category%d", i % CAPP__LOG_CATEGORIES);
+        assert_true(capp__logger_set_category(&logger, name, i % 2 == 0 ? CAPP_LOG_INFO : CAPP__LOG_INHERIT));
+        capp__logger_set_level(&logger, i % 3 == 0 ? CAPP_LOG_ERROR : CAPP_LOG_WARN);
+    }
+    while (count == 0)
+        sched_yield();
+    levels_settled = true;
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(atomic_load(&logger.records[CAPP_LOG_INFO]), count);
 }
 
 static void nothing_can_forge_a_line(void **state)
@@ -387,6 +437,7 @@ int main(void)
         cmocka_unit_test(threshold_drops),
         cmocka_unit_test(categories_have_levels_of_their_own),
         cmocka_unit_test(there_are_32_of_them),
+        cmocka_unit_test(levels_change_under_way),
         cmocka_unit_test(nothing_can_forge_a_line),
         cmocka_unit_test(fields_keep_kind_and_value),
         cmocka_unit_test(names_never_collide),

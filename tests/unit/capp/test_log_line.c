@@ -207,7 +207,7 @@ static void random_bytes_can_be_logged(void **state)
 
     (void)state;
     make_logger(&logger, &written);
-    for (int round = 0; round < 5000; round++) {
+    for (int round = 0; round < 2000; round++) {
         size_t len = (size_t)rand_r(&seed) % (sizeof(bytes) - 1);
 
         for (size_t i = 0; i < len; i++)

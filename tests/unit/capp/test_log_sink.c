@@ -382,6 +382,32 @@ static void the_system_gets_datagrams(void **state)
     assert_int_equal(open_fds(), before);
 }
 
+/* By configuration, in JSON: the object is the message. */
+static void options_choose_the_system(void **state)
+{
+    const char *path = path_of("chosen");
+    int fd = listen_at(path);
+    capp_builder *builder = capp_builder_new();
+    capp_app *app = NULL;
+    char text[1024], message[64];
+
+    (void)state;
+    capp_use_config_value(builder, "app.log.output", "syslog");
+    capp_use_config_value(builder, "app.log.facility", "local3");
+    capp_use_config_value(builder, "app.log.format", "json");
+    builder->app->logger.syslog_path = path;
+    assert_int_equal(capp_build(builder, &app, NULL), CAPP_OK);
+    capp_log(capp_app_logger(app), CAPP_LOG_INFO, "orders", "chosen");
+    ssize_t len = recv(fd, text, sizeof(text) - 1, 0);
+    assert_true(len > 0);
+    text[len] = '\0';
+    assert_memory_equal(text, "<158>", 5);
+    assert_non_null(strchr(text, '{'));
+    assert_string_equal(json_text(strchr(text, '{'), "message", message, sizeof(message)), "chosen");
+    capp_free(app);
+    close(fd);
+}
+
 static void a_system_that_does_not_read_holds_nobody_up(void **state)
 {
     const char *path = path_of("slow");
@@ -426,6 +452,7 @@ int main(void)
         cmocka_unit_test(a_torn_line_is_ended),
         cmocka_unit_test(a_fifo_that_nobody_reads_is_refused),
         cmocka_unit_test(the_system_gets_datagrams),
+        cmocka_unit_test(options_choose_the_system),
         cmocka_unit_test(a_system_that_does_not_read_holds_nobody_up),
         cmocka_unit_test(a_system_without_a_log_is_a_mistake),
     };
