@@ -124,7 +124,7 @@ typedef enum etcd_log_level {
 
 /**
  * Receives one log line: no newline, control characters escaped, never a secret.
- * Runs on the loop's thread (or inside a call, under caller drive) and must not call
+ * Runs on the loop's thread (or inside a call, under caller drive and while opening) and must not call
  * the client. `component` and `message` are borrowed until it returns.
  */
 typedef void etcd_log_fn(void *user_data, etcd_log_level level, const char *component, const char *message);

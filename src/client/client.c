@@ -181,6 +181,32 @@ static void open_in_engine(void *arg)
         etcd__client_warn_of_clear_text(client);
 }
 
+static void close_in_engine(void *arg)
+{
+    struct etcd_client *client = arg;
+
+    if (client->torn_down)
+        return;
+    client->torn_down = true;
+    etcd__log(&client->log, ETCD_LOG_INFO, "client", "client '%s': closing", etcd__client_label(client));
+    etcd__sync_stop(&client->sync);
+    etcd__discovery_stop(&client->discovery);
+    etcd__watch_hub_end_all(&client->watches, ETCD_E_CLOSED);
+    etcd__lessor_close(&client->lessor);
+    etcd__ready_close_all(client);
+    etcd__delay_close_all(client);
+    etcd__feed_close_all(client);
+    etcd__rpc_close_all(client);
+    etcd__auth_close(&client->auth, ETCD_E_CLOSED);
+    etcd__leader_close(&client->leader);
+    etcd__channel_free(client->channel);
+    client->channel = NULL;
+    etcd__tls_unref(client->tls);
+    client->tls = NULL;
+    etcd__log(&client->log, ETCD_LOG_INFO, "client", "client '%s': closed", etcd__client_label(client));
+    etcd__client_state_set(client, ETCD_CLIENT_CLOSED, NULL);
+}
+
 static etcd_status check_log(const etcd_client_opts *opts, etcd_error *reterr)
 {
     if ((unsigned)opts->log_level > ETCD_LOG_ERROR)
@@ -209,12 +235,19 @@ static etcd_status open_client(struct etcd_client *client, const etcd_client_opt
             return st;
         client->loop = etcd__loop_ref(opts->loop);
     } else {
-        st = etcd_loop_new(NULL, &client->loop, reterr);
+        st = etcd__loop_new(&(const etcd_loop_opts)ETCD_LOOP_OPTS_INIT, &client->loop, reterr);
         if (st != ETCD_OK)
             return st;
     }
     etcd__loop_run(client->loop, open_in_engine, &opening);
-    return opening.status;
+    if (opening.status != ETCD_OK || opts->loop != NULL)
+        return opening.status;
+    st = etcd__loop_start(client->loop, reterr);
+    if (st != ETCD_OK) {
+        client->config.on_state = NULL; /* it was never open */
+        close_in_engine(client);
+    }
+    return st;
 }
 
 etcd_status etcd_client_open(const etcd_client_opts *opts, etcd_client **ret_client, etcd_error *reterr)
@@ -246,32 +279,6 @@ etcd_status etcd_client_open(const etcd_client_opts *opts, etcd_client **ret_cli
 }
 
 /* ---- closing --------------------------------------------------------------------------------------- */
-
-static void close_in_engine(void *arg)
-{
-    struct etcd_client *client = arg;
-
-    if (client->torn_down)
-        return;
-    client->torn_down = true;
-    etcd__log(&client->log, ETCD_LOG_INFO, "client", "client '%s': closing", etcd__client_label(client));
-    etcd__sync_stop(&client->sync);
-    etcd__discovery_stop(&client->discovery);
-    etcd__watch_hub_end_all(&client->watches, ETCD_E_CLOSED);
-    etcd__lessor_close(&client->lessor);
-    etcd__ready_close_all(client);
-    etcd__delay_close_all(client);
-    etcd__feed_close_all(client);
-    etcd__rpc_close_all(client);
-    etcd__auth_close(&client->auth, ETCD_E_CLOSED);
-    etcd__leader_close(&client->leader);
-    etcd__channel_free(client->channel);
-    client->channel = NULL;
-    etcd__tls_unref(client->tls);
-    client->tls = NULL;
-    etcd__log(&client->log, ETCD_LOG_INFO, "client", "client '%s': closed", etcd__client_label(client));
-    etcd__client_state_set(client, ETCD_CLIENT_CLOSED, NULL);
-}
 
 etcd_status etcd_client_close(etcd_client *client, etcd_error *reterr)
 {

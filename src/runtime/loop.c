@@ -19,9 +19,8 @@ struct run_request {
     struct etcd__work work;
     void (*fn)(void *arg);
     void *arg;
-    pthread_mutex_t mutex;
-    pthread_cond_t cond;
-    bool done;
+    struct etcd_loop *loop;
+    bool done; /* under shared.mutex */
 };
 
 static bool on_own_thread(const struct etcd_loop *loop)
@@ -290,18 +289,20 @@ static void on_run_request(struct etcd__work *work)
 {
     struct run_request *request = ETCD__CONTAINER(work, struct run_request, work);
 
+    struct etcd_loop *loop = request->loop;
+
     request->fn(request->arg);
-    (void)pthread_mutex_lock(&request->mutex);
+    (void)pthread_mutex_lock(&loop->shared.mutex);
     request->done = true;
-    (void)pthread_cond_signal(&request->cond);
-    (void)pthread_mutex_unlock(&request->mutex);
+    (void)pthread_mutex_unlock(&loop->shared.mutex);
+    (void)pthread_cond_broadcast(&loop->shared.run_done); /* the request is gone by now, maybe */
 }
 
 void etcd__loop_run(struct etcd_loop *loop, void (*fn)(void *arg), void *arg)
 {
-    struct run_request request = {.work.run = on_run_request, .fn = fn, .arg = arg};
+    struct run_request request = {.work.run = on_run_request, .fn = fn, .arg = arg, .loop = loop};
 
-    if (loop->drive == ETCD_DRIVE_CALLER || on_own_thread(loop)) {
+    if (!loop->has_thread || on_own_thread(loop)) {
         (void)run_work(loop); /* what was submitted before comes before */
         refresh_clock(loop);
         fn(arg);
@@ -309,15 +310,11 @@ void etcd__loop_run(struct etcd_loop *loop, void (*fn)(void *arg), void *arg)
             etcd__loop_hand_over(loop);
         return;
     }
-    (void)pthread_mutex_init(&request.mutex, NULL);
-    (void)pthread_cond_init(&request.cond, NULL);
     etcd__loop_post(loop, &request.work);
-    (void)pthread_mutex_lock(&request.mutex);
+    (void)pthread_mutex_lock(&loop->shared.mutex);
     while (!request.done)
-        (void)pthread_cond_wait(&request.cond, &request.mutex);
-    (void)pthread_mutex_unlock(&request.mutex);
-    (void)pthread_cond_destroy(&request.cond);
-    (void)pthread_mutex_destroy(&request.mutex);
+        (void)pthread_cond_wait(&loop->shared.run_done, &loop->shared.mutex);
+    (void)pthread_mutex_unlock(&loop->shared.mutex);
 }
 
 /* ---- thread drive ---------------------------------------------------------------------------------- */
@@ -395,6 +392,7 @@ static void free_loop(struct etcd_loop *loop)
     if (loop->alive != NULL)
         (void)munmap((void *)(uintptr_t)loop->alive, (size_t)sysconf(_SC_PAGESIZE));
     (void)pthread_cond_destroy(&loop->shared.callback_done);
+    (void)pthread_cond_destroy(&loop->shared.run_done);
     (void)pthread_mutex_destroy(&loop->shared.mutex);
     etcd__free(loop);
 }
@@ -413,6 +411,7 @@ static struct etcd_loop *new_loop(etcd_error *reterr)
     etcd__list_init(&loop->shared.callbacks);
     (void)pthread_mutex_init(&loop->shared.mutex, NULL);
     (void)pthread_cond_init(&loop->shared.callback_done, NULL);
+    (void)pthread_cond_init(&loop->shared.run_done, NULL);
     return loop;
 }
 
@@ -429,10 +428,7 @@ static etcd_status finish_loop(struct etcd_loop *loop, struct etcd__env env, etc
         if (loop->notify_fd < 0)
             st = etcd__fail(reterr, ETCD_E_IO, "cannot make an eventfd: %s", strerror(errno));
     }
-    if (st == ETCD_OK && loop->drive == ETCD_DRIVE_THREAD)
-        st = start_thread(loop, reterr);
-    else
-        loop->shared.sleeping = true; /* the program may be waiting on the descriptor */
+    loop->shared.sleeping = loop->drive == ETCD_DRIVE_CALLER; /* the program may wait on the descriptor */
     return st;
 }
 
@@ -480,10 +476,35 @@ static etcd_status new_system(struct etcd_loop *loop, etcd_poller poller, etcd_e
     return err == -ENOSYS ? ETCD_E_UNSUPPORTED : ETCD_E_IO;
 }
 
+etcd_status etcd__loop_new(const etcd_loop_opts *opts, struct etcd_loop **ret_loop, etcd_error *reterr)
+{
+    struct etcd_loop *loop = new_loop(reterr);
+    etcd_status st;
+
+    if (loop == NULL)
+        return ETCD_E_NO_MEMORY;
+    loop->drive = opts->drive;
+    atomic_init(&loop->dispatch,
+                opts->drive == ETCD_DRIVE_CALLER ? (int)ETCD_DISPATCH_LOOP : (int)opts->dispatch);
+    st = new_system(loop, opts->poller, reterr);
+    if (st == ETCD_OK)
+        st = finish_loop(loop, etcd__env_system_table(loop->system), reterr);
+    if (st != ETCD_OK)
+        free_loop(loop);
+    else
+        *ret_loop = loop;
+    return st;
+}
+
+etcd_status etcd__loop_start(struct etcd_loop *loop, etcd_error *reterr)
+{
+    return loop->drive == ETCD_DRIVE_THREAD ? start_thread(loop, reterr) : ETCD_OK;
+}
+
 etcd_status etcd_loop_new(const etcd_loop_opts *opts, etcd_loop **ret_loop, etcd_error *reterr)
 {
     etcd_loop_opts own = ETCD_LOOP_OPTS_INIT;
-    struct etcd_loop *loop;
+    struct etcd_loop *loop = NULL;
     etcd_status st;
 
     if (ret_loop == NULL)
@@ -491,17 +512,11 @@ etcd_status etcd_loop_new(const etcd_loop_opts *opts, etcd_loop **ret_loop, etcd
     st = etcd__opts_import(&own, sizeof(own), opts, "loop", reterr);
     if (st == ETCD_OK)
         st = check_opts(&own, reterr);
+    if (st == ETCD_OK)
+        st = etcd__loop_new(&own, &loop, reterr);
     if (st != ETCD_OK)
         return st;
-    loop = new_loop(reterr);
-    if (loop == NULL)
-        return ETCD_E_NO_MEMORY;
-    loop->drive = own.drive;
-    atomic_init(&loop->dispatch,
-                own.drive == ETCD_DRIVE_CALLER ? (int)ETCD_DISPATCH_LOOP : (int)own.dispatch);
-    st = new_system(loop, own.poller, reterr);
-    if (st == ETCD_OK)
-        st = finish_loop(loop, etcd__env_system_table(loop->system), reterr);
+    st = etcd__loop_start(loop, reterr);
     if (st != ETCD_OK)
         free_loop(loop);
     else

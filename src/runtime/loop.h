@@ -50,7 +50,7 @@ struct etcd_loop {
     const unsigned char *alive; /* a page that a forked child sees zeroed */
     struct {
         pthread_mutex_t mutex;
-        pthread_cond_t callback_done;
+        pthread_cond_t callback_done, run_done;
         struct etcd__list work;
         struct etcd__list callbacks;
         bool sleeping; /* the thread waits in the poller: wake it */
@@ -61,6 +61,13 @@ struct etcd_loop {
 
 /* A loop on a given environment, under caller drive; for tests. The environment must outlive it. */
 etcd_status etcd__loop_new_env(struct etcd__env env, struct etcd_loop **ret_loop, etcd_error *reterr);
+
+/*
+ * For clients that get a loop of their own: as etcd_loop_new(), but until etcd__loop_start() there is no
+ * thread, and the engine belongs to the caller.
+ */
+etcd_status etcd__loop_new(const etcd_loop_opts *opts, struct etcd_loop **ret_loop, etcd_error *reterr);
+etcd_status etcd__loop_start(struct etcd_loop *loop, etcd_error *reterr);
 
 struct etcd_loop *etcd__loop_ref(struct etcd_loop *loop);
 /* The last reference ends the thread and frees everything; on the loop's own thread the thread is detached
