@@ -79,7 +79,8 @@ static void answer_create(struct etcd__watch_stream *stream, const struct etcd__
         go_foreign(stream);
         return;
     }
-    watch = etcd__map_get(&stream->ids, (uint64_t)stream->expect_id++);
+    watch = etcd__map_get(&stream->ids, (uint64_t)stream->expect_id);
+    etcd__watch_stream_answered(stream);
     if (!refused)
         created(stream, watch, head);
     else if (watch != NULL)
@@ -135,6 +136,8 @@ void etcd__watch_answer(struct etcd__watch_stream *stream, const uint8_t *data, 
     struct etcd__wire_watch head;
     struct etcd_events *events;
     etcd_status st = etcd__events_read(data, len, &events, &head);
+
+    stream->heard_ms = etcd__client_reactor(stream->hub->client)->now_ms;
 
     if (st == ETCD_OK && !etcd__namespace_leave_events(stream->hub->client->config.key_namespace,
                                                        events->events, events->count)) {

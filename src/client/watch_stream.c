@@ -12,6 +12,15 @@ enum {
     UNANSWERED_MAX = 1000, /* creates that may be under way together */
     PROVEN_MS = 1000,      /* a stream that served so long was a success */
     STRIKES_MAX = 3,
+    /*
+     * A create is answered at once, behind what is under way. So long nothing may come before the call is
+     * given up for another, and so long, whatever comes, the answer may take. Doubled each time that was too
+     * short.
+     */
+    SILENCE_MS = 5000,
+    ANSWER_MS = 30000,
+    STALLS_MAX = 4,
+    SET_ASIDE_MS = 2000, /* as for calls */
 };
 
 static const struct etcd__method watch_method = {"/etcdserverpb.Watch/Watch", "watch", true};
@@ -105,6 +114,42 @@ bool etcd__watch_stream_send_progress(struct etcd__watch_stream *stream)
 
 /* ---- creating watches ------------------------------------------------------------------------------ */
 
+static bool awaits_answer(const struct etcd__watch_stream *stream)
+{
+    return stream->expect_id < stream->next_id;
+}
+
+/* When the answer that is waited for is overdue. */
+static int64_t overdue_ms(const struct etcd__watch_stream *stream)
+{
+    unsigned shift = stream->stalls < STALLS_MAX ? stream->stalls : STALLS_MAX;
+    int64_t last_ms = stream->heard_ms > stream->asked_ms ? stream->heard_ms : stream->asked_ms;
+    int64_t silent_ms = last_ms + ((int64_t)SILENCE_MS << shift);
+    int64_t latest_ms = stream->asked_ms + ((int64_t)ANSWER_MS << shift);
+
+    return silent_ms < latest_ms ? silent_ms : latest_ms;
+}
+
+/* From now on the answer to a create is waited for, once the call has reached a server. */
+static void await_answer(struct etcd__watch_stream *stream)
+{
+    struct etcd__reactor *reactor = reactor_of(stream);
+
+    stream->asked_ms = reactor->now_ms;
+    if (stream->call.sent_ms != 0)
+        etcd__timer_arm(reactor, &stream->timer, overdue_ms(stream));
+}
+
+void etcd__watch_stream_answered(struct etcd__watch_stream *stream)
+{
+    stream->expect_id++;
+    stream->stalls = 0;
+    if (awaits_answer(stream))
+        stream->asked_ms = reactor_of(stream)->now_ms;
+    else
+        etcd__timer_disarm(reactor_of(stream), &stream->timer);
+}
+
 static bool create_one(struct etcd__watch_stream *stream, struct etcd_watch *watch)
 {
     watch->id = stream->next_id;
@@ -114,6 +159,8 @@ static bool create_one(struct etcd__watch_stream *stream, struct etcd_watch *wat
         (void)etcd__map_remove(&stream->ids, (uint64_t)watch->id);
         return false;
     }
+    if (!awaits_answer(stream))
+        await_answer(stream);
     stream->next_id++;
     etcd__node_unlink(&watch->place);
     etcd__list_push(&stream->sent, &watch->place);
@@ -135,6 +182,14 @@ void etcd__watch_stream_create(struct etcd__watch_stream *stream)
 
 /* ---- starting -------------------------------------------------------------------------------------- */
 
+static void on_sent(struct etcd__call *call)
+{
+    struct etcd__watch_stream *stream = ETCD__CONTAINER(call, struct etcd__watch_stream, call);
+
+    if (awaits_answer(stream))
+        await_answer(stream);
+}
+
 static void on_message(struct etcd__call *call, const uint8_t *data, size_t len)
 {
     etcd__watch_answer(ETCD__CONTAINER(call, struct etcd__watch_stream, call), data, len);
@@ -146,6 +201,7 @@ static void on_end(struct etcd__call *call, const struct etcd__call_end *end)
 }
 
 static const struct etcd__call_ops stream_ops = {
+    .on_sent = on_sent,
     .on_message = on_message,
     .on_end = on_end,
 };
@@ -192,12 +248,42 @@ static void rest(struct etcd__watch_stream *stream)
     etcd__timer_arm(reactor, &stream->timer, reactor->now_ms + pause_ms);
 }
 
+/* The connection is in order, or its pings would have told; but the server does not answer a create. */
+static void look_at_creates(struct etcd__watch_stream *stream)
+{
+    struct etcd__reactor *reactor = reactor_of(stream);
+    struct etcd_client *client = stream->hub->client;
+    struct etcd__subchannel *subchannel = stream->call.subchannel;
+
+    if (!awaits_answer(stream))
+        return;
+    if (stream->reading_paused)
+        stream->asked_ms = reactor->now_ms; /* it is we who do not listen */
+    if (reactor->now_ms < overdue_ms(stream)) {
+        etcd__timer_arm(reactor, &stream->timer, overdue_ms(stream));
+        return;
+    }
+    etcd__log(&client->log, ETCD_LOG_DEBUG, "watch",
+              "client '%s': a stream of %zu watches is given up, endpoint %s: a create is not answered",
+              etcd__client_label(client), stream->count,
+              subchannel == NULL ? "" : etcd__subchannel_endpoint(subchannel));
+    stream->stalls++;
+    stream->avoid = subchannel;
+    if (subchannel != NULL)
+        etcd__channel_set_aside(client->channel, subchannel, SET_ASIDE_MS);
+    etcd__watch_stream_break(stream);
+}
+
 static void on_timer(struct etcd__timer *timer)
 {
     struct etcd__watch_stream *stream = ETCD__CONTAINER(timer, struct etcd__watch_stream, timer);
 
-    stream->state = ETCD__WATCH_STREAM_IDLE;
-    begin(stream);
+    if (stream->state == ETCD__WATCH_STREAM_OPEN) {
+        look_at_creates(stream);
+    } else if (stream->state == ETCD__WATCH_STREAM_RESTING) {
+        stream->state = ETCD__WATCH_STREAM_IDLE;
+        begin(stream);
+    }
 }
 
 static void end_watches(struct etcd__watch_stream *stream, etcd_status status, const etcd_error *err);

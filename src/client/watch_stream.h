@@ -43,7 +43,10 @@ struct etcd__watch_stream {
     bool reading_paused;
     unsigned failures, strikes, logins; /* in a row: ends, ends that look final, ends that ask for a login */
     const struct etcd__subchannel *avoid;
-    struct etcd__timer timer;
+    struct etcd__timer timer; /* the pause; or, with creates that are not answered, a look at them */
+    int64_t asked_ms;         /* since when the answer to the first of those is waited for */
+    int64_t heard_ms;         /* the newest message of any kind */
+    unsigned stalls;          /* calls in a row that were given up for lack of such an answer */
     struct etcd__auth_waiter login;
     uint64_t member_id; /* that serves it, once a watch was created */
     struct {
@@ -71,6 +74,8 @@ bool etcd__watch_stream_alone(const struct etcd__watch_stream *stream);
 void etcd__watch_stream_pause(struct etcd__watch_stream *stream, bool paused);
 /* Sends creates as far as they may be under way together. */
 void etcd__watch_stream_create(struct etcd__watch_stream *stream);
+/* The answer to a create came; the next one is waited for from now on. */
+void etcd__watch_stream_answered(struct etcd__watch_stream *stream);
 /* Tells the server that nobody wants this id. */
 void etcd__watch_stream_cancel_id(struct etcd__watch_stream *stream, int64_t id);
 /* Queues all watches again and goes on after a pause. */
