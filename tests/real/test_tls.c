@@ -160,6 +160,69 @@ static void test_the_wrong_scheme(void **state)
     etcd_server_free(plain);
 }
 
+/* The id of the member that answers there. */
+static uint64_t member_at(etcd_client *client, const char *endpoint)
+{
+    etcd_member_status_result *result = NULL;
+    uint64_t id;
+    etcd_error err;
+
+    ok(etcd_member_status(client, endpoint, ETCD_ADMIN_OPTS(.timeout_ms = READY_MS * ETCDC_TIME_SCALE),
+                          &result, &err),
+       &err);
+    id = result->header.member_id;
+    etcd_member_status_result_free(result);
+    return id;
+}
+
+static void check_no_member_at(etcd_client *client, const char *endpoint, const char *part)
+{
+    etcd_error err;
+
+    assert_int_equal(etcd_member_status(client, endpoint,
+                                        ETCD_ADMIN_OPTS(.timeout_ms = READY_MS / 3 * ETCDC_TIME_SCALE), NULL,
+                                        &err),
+                     ETCD_E_UNAVAILABLE);
+    if (strstr(err.message, part) == NULL)
+        fail_msg("'%s' is not in: %s", part, err.message);
+}
+
+/*
+ * Calls to members that are not among the client's endpoints: they get the client's certificate, and are
+ * verified as the others are, whatever the scheme.
+ */
+static void test_calls_to_one_member(void **state)
+{
+    struct etcd_server *server = etcd_server_start(
+        &(struct etcd_server_options){.version = test_version(), .tls = ETCD_SERVER_MTLS, .members = 3});
+    struct etcd_server *stranger = start(ETCD_SERVER_TLS, ETCD_SERVER_CERT_GOOD);
+    const char *second = etcd_server_endpoint(server, 1), *third = etcd_server_endpoint(server, 2);
+    etcd_client *client;
+    uint64_t ids[3];
+
+    (void)state;
+    assert_non_null(server);
+    client = test_client_open(
+        etcd_server_endpoint(server, 0),
+        ETCD_CLIENT_OPTS(.tls = ETCD_TLS_OPTS(.ca_file = etcd_server_file(server, CERTS_CA),
+                                              .cert_file = etcd_server_file(server, CERTS_CLIENT),
+                                              .key_file = etcd_server_file(server, CERTS_CLIENT_KEY))));
+    ids[0] = member_at(client, etcd_server_endpoint(server, 0));
+    ids[1] = member_at(client, second);
+    ids[2] = member_at(client, third + strlen("https://")); /* in clear only where http:// says so */
+    assert_true(ids[0] != ids[1] && ids[0] != ids[2] && ids[1] != ids[2]);
+    check_no_member_at(client, etcd_server_endpoint(stranger, 0), "certificate verify failed");
+    assert_true(member_at(client, second) == ids[1]);
+    etcd_client_free(client);
+
+    /* Without options of its own the client trusts the system's authorities, there as well. */
+    client = test_client_open("http://127.0.0.1:1", NULL);
+    check_no_member_at(client, etcd_server_endpoint(stranger, 0), "certificate verify failed");
+    etcd_client_free(client);
+    etcd_server_free(server);
+    etcd_server_free(stranger);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -167,6 +230,7 @@ int main(void)
         cmocka_unit_test(test_bad_certificates),
         cmocka_unit_test(test_both_sides),
         cmocka_unit_test(test_the_wrong_scheme),
+        cmocka_unit_test(test_calls_to_one_member),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
