@@ -165,6 +165,7 @@ static const capp_options sink_table = {
     .object_size = sizeof(struct sink_options),
     .section = "app.log",
     CAPP_FIELDS(sink_fields),
+    .help = "Where the log goes to, from the start on.",
 };
 
 /* Notes a mistake with the place of the option behind it; `coded` names the call when there is no option. */

@@ -46,15 +46,15 @@ int main(int argc, char **argv)
 
     if (argc != 2)
         return EXIT_FAILURE;
-    bool options = strcmp(argv[1], "--options") == 0;
+    bool manual = strcmp(argv[1], "--manual") == 0;
     /* Where the documents take passwords from. */
     if (setenv("ETCD_DISCOVERY_PASSWORD", "secret", 1) != 0)
         return EXIT_FAILURE;
-    if (build(options ? NULL : argv[1], &app, &error) != CAPP_OK) {
+    if (build(manual ? NULL : argv[1], &app, &error) != CAPP_OK) {
         fprintf(stderr, "%s\n", error.message);
         return EXIT_FAILURE;
     }
-    if (options && capp_config_help(app, text, sizeof(text)) < sizeof(text))
+    if (manual && capp_config_man(app, text, sizeof(text)) < sizeof(text))
         fputs(text, stdout);
     capp_free(app);
     return EXIT_SUCCESS;
