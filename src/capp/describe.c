@@ -139,7 +139,7 @@ static void text_row(struct sheet *sheet, const capp_inject *row)
         PRINT(sheet, ", which is not there");
     else if (target != asked)
         PRINT(sheet, ", that is %s", capp__describe(what, sizeof(what), target->type, target->name));
-    PRINT(sheet, "\n");
+    PRINT(sheet, "%s\n", (row->flags & CAPP_INJECT_CURRENT) != 0 ? ", current values" : "");
 }
 
 static void text_service(struct sheet *sheet, const struct capp__entry *entry)

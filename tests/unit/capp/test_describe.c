@@ -19,15 +19,24 @@ typedef struct page {
     store_api *const *all;
     capp_scope *scope;
 } page;
+typedef struct http_options {
+    int64_t port;
+} http_options;
 typedef struct server {
     store_api *store;
     capp_logger *log;
+    const http_options *options;
+    const capp_monitor *current;
 } server;
 
 CAPP_TYPE_DEFINE(store_api);
 CAPP_TYPE_DEFINE(memory_store);
 CAPP_TYPE_DEFINE(page);
 CAPP_TYPE_DEFINE(server);
+CAPP_TYPE_DEFINE(http_options);
+
+static const capp_option http_fields[] = {CAPP_INT(http_options, port, "port", .fallback = "80")};
+static const capp_options http_def = CAPP_OPTIONS(http_options, "http", CAPP_FIELDS(http_fields));
 
 static const capp_provided memory_as[] = {CAPP_PROVIDES_AS(memory_store, api, store_api, "memory")};
 static const capp_inject page_rows[] = {
@@ -39,6 +48,8 @@ static const capp_inject page_rows[] = {
 static const capp_inject server_rows[] = {
     CAPP_INJECT(server, store, store_api),
     CAPP_INJECT(server, log, capp_logger),
+    CAPP_INJECT(server, options, http_options),
+    CAPP_INJECT_MONITOR(server, current, http_options),
 };
 
 static capp_status must_not_run(void *self, capp_error *reterr)
@@ -97,6 +108,7 @@ static char *without_lines(char *text)
 static void add_all(capp_builder *builder, const capp_service *server_service)
 {
     capp_use_name(builder, "shop");
+    capp_add_options(builder, &http_def);
     capp_configure(builder, capp_module_of("stores", configure_alias, NULL));
     capp_add_service(builder, server_service);
     capp_add_service(builder, &page_def);
@@ -122,6 +134,8 @@ static const char as_text[] = "shop, environment development\n"
                               "  server 'main', singleton (test_describe.c:)\n"
                               "    store <- store_api, that is memory_store\n"
                               "    log <- capp_logger\n"
+                              "    options <- http_options\n"
+                              "    current <- http_options, current values\n"
                               "  page, scoped (test_describe.c:)\n"
                               "    store <- store_api, that is memory_store\n"
                               "    mirror <- store_api 'mirror', which is not there\n"
@@ -132,6 +146,7 @@ static const char as_text[] = "shop, environment development\n"
                               "  capp_app, the host\n"
                               "  capp_logger, the host\n"
                               "  capp_scope, scoped, the host\n"
+                              "  http_options (test_describe.c:)\n"
                               "\n"
                               "other names\n"
                               "  store_api -> store_api 'memory', module stores (test_describe.c:)\n"
