@@ -145,7 +145,7 @@ static inline bool etcd__call_alive(const struct etcd__call *call)
     return call->state != ETCD__CALL_IDLE;
 }
 
-/* For channel.c and transport.c: the end was found here. `message` must live until it was delivered. */
+/* For channel*.c and transport.c: the end was found here. `message` must live until it was delivered. */
 void etcd__call_end_later(struct etcd__call *call, enum etcd__grpc_code code, const char *message);
 void etcd__call_end_later_no_memory(struct etcd__call *call);
 void etcd__call_end_now(struct etcd__call *call, enum etcd__grpc_code code, const char *message);

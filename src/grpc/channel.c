@@ -1,36 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "grpc/channel.h"
-
+#include "grpc/channel_core.h"
 #include "grpc/pick.h"
-#include "grpc/subchannel.h"
 
 #include <assert.h>
 #include <string.h>
-
-struct etcd__channel {
-    struct etcd__channel_config config;
-    struct etcd__subchannel **subchannels;
-    size_t count;
-    size_t next; /* where the round robin goes on */
-    struct etcd__subchannel *leader;
-    enum etcd__channel_state state;
-    struct etcd__list own;         /* subchannels that were made for bound calls */
-    struct etcd__list retired;     /* subchannels of either kind that are left and still have connections */
-    struct etcd__list waiting;     /* calls without a connection, the oldest first */
-    struct etcd__list ending;      /* calls whose end comes from a task */
-    struct etcd__task reap;        /* retires and frees what nobody uses */
-    struct etcd__tls *default_tls; /* for https endpoints when the client has no TLS options */
-    char *token;
-    etcd_error last_error;
-    bool connecting; /* it was used: endpoints are connected */
-    bool seeking;    /* the owner looks for endpoints */
-    bool closing;
-};
-
-static struct etcd__call *waiting_call(struct etcd__node *node)
-{
-    return ETCD__CONTAINER(node, struct etcd__call, waiting);
-}
 
 /* --- Starting calls --- */
 
@@ -117,14 +90,12 @@ static void wait_for_connection(struct etcd__channel *channel, struct etcd__call
         etcd__subchannel_hasten(channel->subchannels[i]);
 }
 
-static bool bind_call(struct etcd__channel *channel, struct etcd__call *call);
-
 void etcd__channel_start_call(struct etcd__channel *channel, struct etcd__call *call)
 {
     assert(!channel->closing);
     if (call->config.only == NULL)
         etcd__channel_connect(channel);
-    else if (!bind_call(channel, call))
+    else if (!etcd__channel_bind(channel, call))
         return;
     if (open_call(channel, call))
         return;
@@ -146,7 +117,7 @@ static void open_waiting(struct etcd__channel *channel, struct etcd__list *waiti
     struct etcd__node *node;
 
     while ((node = etcd__list_pop(waiting)) != NULL) {
-        struct etcd__call *call = waiting_call(node);
+        struct etcd__call *call = etcd__channel_waiting_call(node);
 
         call->state = ETCD__CALL_IDLE;
         if (!open_call(channel, call)) {
@@ -161,16 +132,22 @@ static void fail_waiting(struct etcd__channel *channel, struct etcd__list *waiti
 {
     ETCD__LIST_FOREACH_SAFE(node, waiting)
     {
-        struct etcd__call *call = waiting_call(node);
+        struct etcd__call *call = etcd__channel_waiting_call(node);
 
         if (call->config.fail_fast)
             fail_fast(channel, call);
     }
 }
 
+void etcd__channel_fail_hopeless(struct etcd__channel *channel)
+{
+    if (hopeless(channel))
+        fail_waiting(channel, &channel->waiting);
+}
+
 /* --- Events of the subchannels --- */
 
-static void update_state(struct etcd__channel *channel, const etcd_error *err)
+void etcd__channel_update_state(struct etcd__channel *channel, const etcd_error *err)
 {
     enum etcd__channel_state old = channel->state, now = ETCD__CHANNEL_IDLE;
 
@@ -190,7 +167,7 @@ static void on_ready(struct etcd__channel *channel, struct etcd__subchannel *sub
     for (size_t i = 0; i < channel->count; i++)
         channel->subchannels[i]->failed = false;
     open_waiting(channel, &channel->waiting);
-    update_state(channel, NULL);
+    etcd__channel_update_state(channel, NULL);
     if (channel->config.on_endpoint != NULL)
         channel->config.on_endpoint(channel->config.user, &subchannel->endpoint,
                                     subchannel->known ? ETCD__ENDPOINT_RECONNECTED : ETCD__ENDPOINT_CONNECTED,
@@ -203,7 +180,7 @@ static void lose_connection(struct etcd__channel *channel, const struct etcd__su
 {
     if (channel->leader == subchannel)
         channel->leader = NULL;
-    update_state(channel, err);
+    etcd__channel_update_state(channel, err);
 }
 
 static void on_failed(struct etcd__channel *channel, struct etcd__subchannel *subchannel,
@@ -231,12 +208,17 @@ static void on_draining(struct etcd__channel *channel, struct etcd__subchannel *
         lose_connection(channel, subchannel, err);
 }
 
-static void on_unused(struct etcd__channel *channel, struct etcd__subchannel *subchannel)
+void etcd__channel_reap(struct etcd__channel *channel)
 {
-    (void)subchannel;
     /* To the end of the queue: calls that are ending by a task still name their endpoint. */
     etcd__task_cancel(&channel->reap);
     etcd__task_post(channel->config.reactor, &channel->reap);
+}
+
+static void on_unused(struct etcd__channel *channel, struct etcd__subchannel *subchannel)
+{
+    (void)subchannel;
+    etcd__channel_reap(channel);
 }
 
 static bool calls_wait(struct etcd__channel *channel)
@@ -252,7 +234,41 @@ static const struct etcd__subchannel_events subchannel_events = {
     .calls_wait = calls_wait,
 };
 
-static void retire(struct etcd__channel *channel, struct etcd__subchannel *subchannel)
+/* The TLS configuration for an endpoint. */
+static etcd_status choose_tls(struct etcd__channel *channel, const struct etcd__endpoint *endpoint,
+                              struct etcd__tls **ret_tls, etcd_error *reterr)
+{
+    static const struct etcd__tls_options defaults = {0};
+
+    *ret_tls = NULL;
+    if (endpoint->tls == ETCD__TLS_NEVER)
+        return ETCD_OK;
+    *ret_tls = channel->config.tls;
+    if (*ret_tls != NULL || endpoint->tls == ETCD__TLS_IF_CONFIGURED)
+        return ETCD_OK;
+    if (channel->default_tls == NULL) {
+        etcd_status status = etcd__tls_new(&defaults, &channel->default_tls, reterr);
+
+        if (status != ETCD_OK)
+            return status;
+    }
+    *ret_tls = channel->default_tls;
+    return ETCD_OK;
+}
+
+etcd_status etcd__channel_new_subchannel(struct etcd__channel *channel, const struct etcd__endpoint *endpoint,
+                                         struct etcd__subchannel **ret_subchannel, etcd_error *reterr)
+{
+    struct etcd__tls *tls = NULL;
+    etcd_status status = choose_tls(channel, endpoint, &tls, reterr);
+
+    if (status != ETCD_OK)
+        return status;
+    *ret_subchannel = etcd__subchannel_new(channel, &channel->config, endpoint, tls, &subchannel_events);
+    return *ret_subchannel == NULL ? etcd__fail_memory(reterr) : ETCD_OK;
+}
+
+void etcd__channel_retire(struct etcd__channel *channel, struct etcd__subchannel *subchannel)
 {
     etcd__node_unlink(&subchannel->node);
     etcd__list_push(&channel->retired, &subchannel->node);
@@ -275,7 +291,7 @@ static void run_reap(struct etcd__task *task)
         struct etcd__subchannel *subchannel = ETCD__CONTAINER(own, struct etcd__subchannel, node);
 
         if (subchannel->bound_calls == 0)
-            retire(channel, subchannel);
+            etcd__channel_retire(channel, subchannel);
     }
 }
 
@@ -303,7 +319,7 @@ static void end_all(struct etcd__list *calls)
     struct etcd__node *node;
 
     while ((node = etcd__list_first(calls)) != NULL)
-        etcd__call_end_now(waiting_call(node), ETCD__GRPC_CANCELLED, "the client was closed");
+        etcd__call_end_now(etcd__channel_waiting_call(node), ETCD__GRPC_CANCELLED, "the client was closed");
 }
 
 static void free_subchannel(struct etcd__subchannel *subchannel)
@@ -344,223 +360,6 @@ void etcd__channel_free(struct etcd__channel *channel)
     etcd__free(channel);
 }
 
-/* --- The list of endpoints --- */
-
-/* The TLS configuration for an endpoint. */
-static etcd_status choose_tls(struct etcd__channel *channel, const struct etcd__endpoint *endpoint,
-                              struct etcd__tls **ret_tls, etcd_error *reterr)
-{
-    static const struct etcd__tls_options defaults = {0};
-
-    *ret_tls = NULL;
-    if (endpoint->tls == ETCD__TLS_NEVER)
-        return ETCD_OK;
-    *ret_tls = channel->config.tls;
-    if (*ret_tls != NULL || endpoint->tls == ETCD__TLS_IF_CONFIGURED)
-        return ETCD_OK;
-    if (channel->default_tls == NULL) {
-        etcd_status status = etcd__tls_new(&defaults, &channel->default_tls, reterr);
-
-        if (status != ETCD_OK)
-            return status;
-    }
-    *ret_tls = channel->default_tls;
-    return ETCD_OK;
-}
-
-static struct etcd__subchannel *find(struct etcd__subchannel *const *list, size_t count,
-                                     const struct etcd__endpoint *endpoint)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (etcd__endpoint_equal(&list[i]->endpoint, endpoint))
-            return list[i];
-    }
-    return NULL;
-}
-
-static bool contains(struct etcd__subchannel *const *list, size_t count,
-                     const struct etcd__subchannel *subchannel)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (list[i] == subchannel)
-            return true;
-    }
-    return false;
-}
-
-/* Fills `list` with the subchannels of the new endpoints, those that exist and new ones; duplicates once. */
-static etcd_status make_list(struct etcd__channel *channel, const struct etcd__endpoint *endpoints,
-                             size_t count, struct etcd__subchannel **list, size_t *ret_count,
-                             etcd_error *reterr)
-{
-    *ret_count = 0;
-    for (size_t i = 0; i < count; i++) {
-        struct etcd__subchannel *subchannel = NULL;
-        struct etcd__tls *tls = NULL;
-        etcd_status status;
-
-        if (find(list, *ret_count, &endpoints[i]) != NULL)
-            continue;
-        subchannel = find(channel->subchannels, channel->count, &endpoints[i]);
-        if (subchannel == NULL) {
-            status = choose_tls(channel, &endpoints[i], &tls, reterr);
-            if (status != ETCD_OK)
-                return status;
-            subchannel = etcd__subchannel_new(channel, &channel->config, &endpoints[i], tls,
-                                              &subchannel_events);
-        }
-        if (subchannel == NULL)
-            return etcd__fail_memory(reterr);
-        list[(*ret_count)++] = subchannel;
-    }
-    return ETCD_OK;
-}
-
-static void drop_new(struct etcd__channel *channel, struct etcd__subchannel **list, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (!contains(channel->subchannels, channel->count, list[i]))
-            etcd__subchannel_free(list[i]);
-    }
-    etcd__free(list);
-}
-
-static bool same_list(const struct etcd__channel *channel, struct etcd__subchannel *const *list, size_t count)
-{
-    if (count != channel->count)
-        return false;
-    for (size_t i = 0; i < count; i++) {
-        if (list[i] != channel->subchannels[i])
-            return false;
-    }
-    return true;
-}
-
-/* Tried again, they get a connection that is made for them. */
-static void end_bound_waiting(struct etcd__subchannel *subchannel)
-{
-    ETCD__LIST_FOREACH_SAFE(node, &subchannel->waiting)
-    {
-        etcd__call_end_later(waiting_call(node), ETCD__GRPC_UNAVAILABLE,
-                             "the endpoint was removed from the list");
-    }
-}
-
-/* Takes the new list over and retires what is not in it. */
-static void swap_list(struct etcd__channel *channel, struct etcd__subchannel **list, size_t count)
-{
-    struct etcd__subchannel **old = channel->subchannels;
-    size_t old_count = channel->count;
-
-    channel->subchannels = list;
-    channel->count = count;
-    channel->next = count > 0 ? (size_t)etcd__reactor_random(channel->config.reactor, count) : 0;
-    for (size_t i = 0; i < old_count; i++) {
-        if (contains(list, count, old[i]))
-            continue;
-        if (channel->leader == old[i])
-            channel->leader = NULL;
-        end_bound_waiting(old[i]);
-        retire(channel, old[i]);
-    }
-    etcd__free(old);
-}
-
-etcd_status etcd__channel_set_endpoints(struct etcd__channel *channel, const struct etcd__endpoint *endpoints,
-                                        size_t count, etcd_error *reterr)
-{
-    struct etcd__subchannel **list = etcd__calloc(count + 1, sizeof *list);
-    size_t new_count = 0;
-    etcd_error removed;
-
-    if (list == NULL)
-        return etcd__fail_memory(reterr);
-
-    etcd_status status = make_list(channel, endpoints, count, list, &new_count, reterr);
-
-    if (status != ETCD_OK || same_list(channel, list, new_count)) {
-        drop_new(channel, list, new_count);
-        return status;
-    }
-    swap_list(channel, list, new_count);
-    (void)etcd__fail(&removed, ETCD_E_UNAVAILABLE,
-                     "the endpoints that were connected are not in the new list");
-    update_state(channel, &removed);
-    if (channel->connecting)
-        for (size_t i = 0; i < channel->count; i++)
-            etcd__subchannel_connect(channel->subchannels[i]);
-    if (hopeless(channel))
-        fail_waiting(channel, &channel->waiting);
-    return ETCD_OK;
-}
-
-/* --- Calls that are bound to one endpoint --- */
-
-static struct etcd__subchannel *find_own(const struct etcd__channel *channel,
-                                         const struct etcd__endpoint *endpoint)
-{
-    ETCD__LIST_FOREACH(node, &channel->own)
-    {
-        struct etcd__subchannel *subchannel = ETCD__CONTAINER(node, struct etcd__subchannel, node);
-
-        if (etcd__endpoint_equal(&subchannel->endpoint, endpoint))
-            return subchannel;
-    }
-    return NULL;
-}
-
-static etcd_status make_own(struct etcd__channel *channel, const struct etcd__endpoint *endpoint,
-                            struct etcd__subchannel **ret_subchannel, etcd_error *reterr)
-{
-    struct etcd__tls *tls = NULL;
-    struct etcd__subchannel *subchannel;
-    etcd_status status = choose_tls(channel, endpoint, &tls, reterr);
-
-    if (status != ETCD_OK)
-        return status;
-    subchannel = etcd__subchannel_new(channel, &channel->config, endpoint, tls, &subchannel_events);
-    if (subchannel == NULL)
-        return etcd__fail_memory(reterr);
-    subchannel->own = true;
-    etcd__list_push(&channel->own, &subchannel->node);
-    *ret_subchannel = subchannel;
-    return ETCD_OK;
-}
-
-/* Finds or makes the call's endpoint and connects it. False: the call is ending. */
-static bool bind_call(struct etcd__channel *channel, struct etcd__call *call)
-{
-    struct etcd__subchannel *target = find(channel->subchannels, channel->count, call->config.only);
-    etcd_status status = ETCD_OK;
-
-    if (target == NULL)
-        target = find_own(channel, call->config.only);
-    if (target == NULL)
-        status = make_own(channel, call->config.only, &target, &channel->last_error);
-    if (status == ETCD_E_NO_MEMORY)
-        etcd__call_end_later_no_memory(call);
-    else if (status != ETCD_OK)
-        etcd__call_end_later(call, ETCD__GRPC_UNAVAILABLE, channel->last_error.message);
-    if (status != ETCD_OK)
-        return false;
-    call->target = target;
-    target->bound_calls++;
-    etcd__subchannel_connect(target);
-    return true;
-}
-
-void etcd__channel_unbind(struct etcd__call *call)
-{
-    struct etcd__subchannel *target = call->target;
-
-    call->target = NULL;
-    if (target == NULL)
-        return;
-    target->bound_calls--;
-    if (target->own && target->bound_calls == 0)
-        on_unused(target->channel, target);
-}
-
 bool etcd__channel_set_token(struct etcd__channel *channel, const char *token)
 {
     char *copy = etcd__strdup(token);
@@ -577,7 +376,7 @@ void etcd__channel_connect(struct etcd__channel *channel)
     if (channel->connecting)
         return;
     channel->connecting = true;
-    update_state(channel, NULL);
+    etcd__channel_update_state(channel, NULL);
     for (size_t i = 0; i < channel->count; i++)
         etcd__subchannel_connect(channel->subchannels[i]);
 }
@@ -587,117 +386,10 @@ void etcd__channel_seek(struct etcd__channel *channel, bool on, const etcd_error
     channel->seeking = on;
     if (err != NULL)
         channel->last_error = *err;
-    if (hopeless(channel))
-        fail_waiting(channel, &channel->waiting);
+    etcd__channel_fail_hopeless(channel);
 }
 
 void etcd__channel_set_leader(struct etcd__channel *channel, struct etcd__subchannel *subchannel)
 {
     channel->leader = subchannel;
-}
-
-void etcd__channel_took(struct etcd__channel *channel, struct etcd__subchannel *subchannel, int64_t ms)
-{
-    /* The caller may have kept the pointer of an endpoint that is gone since. */
-    if (contains(channel->subchannels, channel->count, subchannel))
-        etcd__subchannel_took(subchannel, ms);
-}
-
-/* --- What the owner asks --- */
-
-bool etcd__channel_has_leader(const struct etcd__channel *channel)
-{
-    return channel->leader != NULL;
-}
-
-void etcd__channel_each_ready(struct etcd__channel *channel,
-                              void (*fn)(void *user, const struct etcd__endpoint *endpoint), void *user)
-{
-    for (size_t i = 0; i < channel->count; i++) {
-        if (etcd__subchannel_ready(channel->subchannels[i]))
-            fn(user, &channel->subchannels[i]->endpoint);
-    }
-}
-
-void etcd__channel_each(struct etcd__channel *channel,
-                        void (*fn)(void *user, const struct etcd__endpoint *endpoint), void *user)
-{
-    for (size_t i = 0; i < channel->count; i++)
-        fn(user, &channel->subchannels[i]->endpoint);
-}
-
-size_t etcd__channel_count(const struct etcd__channel *channel)
-{
-    return channel->count;
-}
-
-size_t etcd__channel_ready(const struct etcd__channel *channel)
-{
-    size_t ready = 0;
-
-    for (size_t i = 0; i < channel->count; i++)
-        ready += etcd__subchannel_usable(channel->subchannels[i]) ? 1 : 0;
-    return ready;
-}
-
-bool etcd__channel_connected(const struct etcd__channel *channel)
-{
-    for (size_t i = 0; i < channel->count; i++) {
-        if (etcd__subchannel_ready(channel->subchannels[i]))
-            return true;
-    }
-    return false;
-}
-
-bool etcd__channel_has_other(const struct etcd__channel *channel, const struct etcd__subchannel *subchannel)
-{
-    for (size_t i = 0; i < channel->count; i++) {
-        if (channel->subchannels[i] != subchannel && etcd__subchannel_usable(channel->subchannels[i]))
-            return true;
-    }
-    return false;
-}
-
-bool etcd__channel_has_second(const struct etcd__channel *channel, const struct etcd__subchannel *subchannel)
-{
-    for (size_t i = 0; i < channel->count; i++) {
-        const struct etcd__subchannel *other = channel->subchannels[i];
-
-        if (other != subchannel && etcd__subchannel_ready(other) && !etcd__subchannel_stalled(other))
-            return true;
-    }
-    return false;
-}
-
-bool etcd__channel_has_hope(const struct etcd__channel *channel, const struct etcd__subchannel *subchannel)
-{
-    for (size_t i = 0; i < channel->count; i++) {
-        const struct etcd__subchannel *other = channel->subchannels[i];
-
-        if (other != subchannel && other->state == ETCD__SUBCHANNEL_CONNECTING && !other->failed)
-            return true;
-    }
-    return channel->seeking;
-}
-
-const etcd_error *etcd__channel_last_error(const struct etcd__channel *channel)
-{
-    return &channel->last_error;
-}
-
-void etcd__channel_set_aside(struct etcd__channel *channel, struct etcd__subchannel *subchannel,
-                             int64_t for_ms)
-{
-    /* The caller may have kept the pointer of an endpoint that is gone since. */
-    if (contains(channel->subchannels, channel->count, subchannel))
-        etcd__subchannel_set_aside(subchannel, for_ms);
-}
-
-bool etcd__channel_all_failed(const struct etcd__channel *channel)
-{
-    for (size_t i = 0; i < channel->count; i++) {
-        if (!channel->subchannels[i]->failed)
-            return false;
-    }
-    return channel->count > 0;
 }
