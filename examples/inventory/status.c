@@ -26,6 +26,11 @@ static size_t health_text(const capp_app *app, char *dst, size_t size)
     return capp_health_report(app, CAPP_HEALTH_JSON, dst, size);
 }
 
+static size_t services_text(const capp_app *app, char *dst, size_t size)
+{
+    return capp_describe(app, CAPP_DESCRIBE_TEXT, dst, size);
+}
+
 enum { ROOM = 4096 }; /* for what a text grows by between two calls */
 
 static void show_text(status_page *self, text_fn *text, const char *type, http_answer *answer)
@@ -59,6 +64,7 @@ static bool show_page(status_page *self, const char *path, http_answer *answer)
         {"/health", "application/json", health_text},
         {"/metrics", "text/plain; version=0.0.4", capp_metrics_text},
         {"/config", "text/plain; charset=utf-8", capp_config_dump},
+        {"/services", "text/plain; charset=utf-8", services_text},
     };
 
     for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
@@ -81,7 +87,7 @@ static void handle(void *object, const http_request *request, http_answer *answe
     else if (strcmp(request->path, "/ready") == 0)
         show_flag(capp_app_is_ready(self->app), "ready", answer);
     else if (!show_page(self, request->path, answer))
-        http_refuse(answer, 404, "there are /live, /ready, /health, /metrics and /config");
+        http_refuse(answer, 404, "there are /live, /ready, /health, /metrics, /config and /services");
 }
 
 /* ---- the service -------------------------------------------------------------------------------------- */

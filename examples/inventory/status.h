@@ -7,6 +7,7 @@
  *     GET /health    both, and of each part how it is
  *     GET /metrics   numbers, for Prometheus
  *     GET /config    the effective configuration, without secrets
+ *     GET /services  what the program is made of
  */
 #ifndef INVENTORY_STATUS_H
 #define INVENTORY_STATUS_H

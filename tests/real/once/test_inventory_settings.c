@@ -128,7 +128,7 @@ static void questions_are_answered(void **state)
 /* At the most talkative level, in every connection, and on every page. */
 static void a_password_is_never_shown(void **state)
 {
-    static const char *const pages[] = {"/live", "/ready", "/health", "/metrics", "/config"};
+    static const char *const pages[] = {"/live", "/ready", "/health", "/metrics", "/services", "/config"};
 
     (void)state;
     inventory_make(&one, &world, "a", TALKATIVE);
