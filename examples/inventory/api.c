@@ -201,14 +201,6 @@ static void handle(void *object, const http_request *request, http_answer *answe
 
 /* ---- the service -------------------------------------------------------------------------------------- */
 
-static capp_status api_init(void *object, capp_error *reterr)
-{
-    api *self = object;
-
-    self->rules = capp_app_monitor(self->app, &stock_settings_type, reterr);
-    return self->rules == NULL ? CAPP_E_NOT_FOUND : CAPP_OK;
-}
-
 static capp_status api_start(void *object, capp_error *reterr)
 {
     api *self = object;
@@ -244,7 +236,7 @@ capp_status api_run(capp_worker *worker, void *user_data, capp_error *reterr)
 static const capp_inject api_deps[] = {
     CAPP_INJECT(api, app, capp_app),      CAPP_INJECT(api, log, capp_logger),
     CAPP_INJECT(api, stock, stock),       CAPP_INJECT(api, instance, instance_settings),
-    CAPP_INJECT(api, counters, counters),
+    CAPP_INJECT(api, counters, counters), CAPP_INJECT_MONITOR(api, rules, stock_settings),
 };
-const capp_service api_service = CAPP_SERVICE(api, CAPP_INJECTS(api_deps), .init = api_init,
-                                              .start = api_start, .stop = api_stop);
+const capp_service api_service = CAPP_SERVICE(api, CAPP_INJECTS(api_deps), .start = api_start,
+                                              .stop = api_stop);

@@ -14,13 +14,19 @@
 
 #include <capp/etcd.h>
 
-/* Where the servers are is the configuration's to say: these are the names that the program uses. */
+/*
+ * Where the servers are is the configuration's to say: these are the names that the program uses. Without the
+ * stock there is nothing to do; without the other two there is.
+ */
 static void clients(capp_etcd_builder *b, void *user_data)
 {
+    const capp_etcd_client_opts *spare = CAPP_ETCD_CLIENT(.health = CAPP_ETCD_HEALTH_DEGRADED);
+
     (void)user_data;
     capp_etcd_add_client(b, "default", NULL);
-    capp_etcd_add_client(b, "config", NULL);
-    capp_etcd_add_client(b, "discovery", NULL);
+    capp_etcd_add_client_with(b, "config", NULL, spare);
+    capp_etcd_add_client_with(b, "discovery", NULL, spare);
+    capp_etcd_add_source(b, CAPP_ETCD_SOURCE(.client = "config", .prefix = "/config/inventory/"));
 }
 
 /* The other services have one thread each, which the host makes of their `run`. */

@@ -158,24 +158,19 @@ static capp_status restock_run(void *object, capp_worker *worker, capp_error *re
     return status;
 }
 
-static capp_status restock_init(void *object, capp_error *reterr)
-{
-    restock *self = object;
-
-    self->settings = capp_app_monitor(self->app, &restock_settings_type, reterr);
-    self->rules = capp_app_monitor(self->app, &stock_settings_type, reterr);
-    return self->settings == NULL || self->rules == NULL ? CAPP_E_NOT_FOUND : CAPP_OK;
-}
-
 static const capp_inject restock_deps[] = {
-    CAPP_INJECT(restock, etcd, etcd_client),  CAPP_INJECT(restock, log, capp_logger),
-    CAPP_INJECT(restock, stock, stock),       CAPP_INJECT(restock, app, capp_app),
+    CAPP_INJECT(restock, etcd, etcd_client),
+    CAPP_INJECT(restock, log, capp_logger),
+    CAPP_INJECT(restock, stock, stock),
+    CAPP_INJECT(restock, app, capp_app),
     CAPP_INJECT(restock, counters, counters),
+    CAPP_INJECT_MONITOR(restock, settings, restock_settings),
+    CAPP_INJECT_MONITOR(restock, rules, stock_settings),
 };
 /* What fails because servers are away succeeds when they are back. */
 static const capp_worker_opts restock_again = {.size = sizeof(restock_again),
                                                .policy = CAPP_WORKER_RESTART,
                                                .backoff_min_ms = 500,
                                                .backoff_max_ms = 5000};
-const capp_service restock_service = CAPP_SERVICE(restock, CAPP_INJECTS(restock_deps), .init = restock_init,
-                                                  .run = restock_run, .run_opts = &restock_again);
+const capp_service restock_service = CAPP_SERVICE(restock, CAPP_INJECTS(restock_deps), .run = restock_run,
+                                                  .run_opts = &restock_again);

@@ -375,18 +375,9 @@ static void stock_fini(void *object)
     pthread_mutex_destroy(&self->mutex);
 }
 
-/* Without its server this instance can do nothing: clients are sent elsewhere. */
-static void stock_health(void *object, capp_health *health)
-{
-    const stock *self = object;
-
-    if (etcd_client_state_now(self->etcd) != ETCD_CLIENT_READY)
-        capp_health_set(health, CAPP_HEALTH_DOWN, "etcd is not connected");
-}
-
 static const capp_inject stock_deps[] = {
     CAPP_INJECT(stock, etcd, etcd_client),
     CAPP_INJECT(stock, instance, instance_settings),
 };
 const capp_service stock_service = CAPP_SERVICE(stock, CAPP_INJECTS(stock_deps), .init = stock_init,
-                                                .fini = stock_fini, .health = stock_health);
+                                                .fini = stock_fini);

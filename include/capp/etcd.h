@@ -45,9 +45,9 @@
  *
  * @par Reports
  * Each client that is added to the application is a check "etcd.<name>" of its health (capp/health.h): up; up
- * and "not used yet"; or down with the newest cause, of the connection or of a login that was refused. The
- * counters of all clients of the factory are in capp_metrics_text(), labelled with the client's name. Log
- * lines are of the category "etcd" and have a field `client`.
+ * and "not used yet"; or down (capp_etcd_health: degraded) with the newest cause, of the connection or of a
+ * login that was refused. The counters of all clients of the factory are in capp_metrics_text(), labelled
+ * with the client's name. Log lines are of the category "etcd" and have a field `client`.
  */
 #ifndef CAPP_ETCD_H
 #define CAPP_ETCD_H
@@ -80,17 +80,24 @@ typedef enum capp_etcd_start {
     CAPP_ETCD_START_FORCE_INT32 = 0x7fffffff
 } capp_etcd_start;
 
+/** What the application is while a client that is in use has no connection (capp/health.h). */
+typedef enum capp_etcd_health {
+    CAPP_ETCD_HEALTH_DOWN = 0,     /**< Not ready: it cannot work without this client. */
+    CAPP_ETCD_HEALTH_DEGRADED = 1, /**< Ready: it can, but somebody should look. */
+    CAPP_ETCD_HEALTH_FORCE_INT32 = 0x7fffffff
+} capp_etcd_health;
+
 /** What the module, not the client, wants to know of a client. Grows at its end; zero means default. */
 typedef struct capp_etcd_client_opts {
-    size_t size;           /**< sizeof this struct; set by CAPP_ETCD_CLIENT. */
-    capp_etcd_start start; /**< CAPP_ETCD_EAGER. */
-    uint32_t reserved;     /**< Zero. */
+    size_t size;             /**< sizeof this struct; set by CAPP_ETCD_CLIENT. */
+    capp_etcd_start start;   /**< CAPP_ETCD_EAGER. */
+    capp_etcd_health health; /**< CAPP_ETCD_HEALTH_DOWN. */
 } capp_etcd_client_opts;
 
 /** Initialises the struct with its defaults, in C and C++. */
-#define CAPP_ETCD_CLIENT_INIT                             \
-    {                                                     \
-        sizeof(capp_etcd_client_opts), CAPP_ETCD_EAGER, 0 \
+#define CAPP_ETCD_CLIENT_INIT                                                 \
+    {                                                                         \
+        sizeof(capp_etcd_client_opts), CAPP_ETCD_EAGER, CAPP_ETCD_HEALTH_DOWN \
     }
 #ifndef __cplusplus
 /** Options in place: `CAPP_ETCD_CLIENT(.start = CAPP_ETCD_REQUIRED)`. */

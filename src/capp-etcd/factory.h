@@ -20,6 +20,7 @@ struct capp__etcd_member {
     char name[CAPP__ETCD_NAME_SIZE];
     const capp_logger *logger; /* the factory's */
     capp_etcd_start start;
+    capp_etcd_health health;
     etcd_client *client;
     etcd_op *connecting; /* under the mutex: the wait for a server, to be cancelled; NULL: there is none */
 };

@@ -11,7 +11,9 @@ void capp__etcd_look(void *self, capp_health *health)
     if (etcd_client_state_now(member->client) == ETCD_CLIENT_IDLE)
         capp_health_set(health, CAPP_HEALTH_UP, "not used yet");
     else if (etcd_client_trouble(member->client, &err) != ETCD_OK)
-        capp_health_set(health, CAPP_HEALTH_DOWN, "%s", err.message);
+        capp_health_set(health,
+                        member->health == CAPP_ETCD_HEALTH_DOWN ? CAPP_HEALTH_DOWN : CAPP_HEALTH_DEGRADED,
+                        "%s", err.message);
 }
 
 /* Those that there are now: others may be registered meanwhile. NULL: out of memory, or there is none. */

@@ -112,6 +112,8 @@ static capp_status import_opts(const struct capp__etcd_adding *adding, struct ca
         st = etcd__opts_import(&client_opts, sizeof(client_opts), adding->client_opts, "its module", &err);
     if (st == ETCD_OK && (unsigned)client_opts.start > CAPP_ETCD_LAZY)
         st = etcd__fail(&err, ETCD_E_INVALID_ARGUMENT, "start is %d", (int)client_opts.start);
+    if (st == ETCD_OK && (unsigned)client_opts.health > CAPP_ETCD_HEALTH_DEGRADED)
+        st = etcd__fail(&err, ETCD_E_INVALID_ARGUMENT, "health is %d", (int)client_opts.health);
     if (st == ETCD_OK && opts->name != NULL && strcmp(opts->name, member->name) != 0)
         st = etcd__fail(&err, ETCD_E_INVALID_ARGUMENT, "name is '%s' in its options: leave it out there",
                         opts->name);
@@ -119,6 +121,7 @@ static capp_status import_opts(const struct capp__etcd_adding *adding, struct ca
         return failed(member, &err, reterr);
     opts->name = member->name;
     member->start = client_opts.start;
+    member->health = client_opts.health;
     return CAPP_OK;
 }
 

@@ -18,7 +18,7 @@ struct values {
     capp_secret password, token;
     int64_t dial_timeout_ms, timeout_ms, auto_sync_ms, keepalive_time_ms, keepalive_timeout_ms;
     size_t max_send, max_recv;
-    int start, prefer;
+    int start, health, prefer;
     bool skip_verify, require_leader;
 };
 
@@ -26,6 +26,8 @@ static const capp_type values_type = {"etcd client"};
 
 static const capp_choice starts[] = {
     {"eager", CAPP_ETCD_EAGER, 0}, {"required", CAPP_ETCD_REQUIRED, 0}, {"lazy", CAPP_ETCD_LAZY, 0}};
+static const capp_choice healths[] = {{"down", CAPP_ETCD_HEALTH_DOWN, 0},
+                                      {"degraded", CAPP_ETCD_HEALTH_DEGRADED, 0}};
 static const capp_choice preferences[] = {
     {"none", ETCD_PREFER_NONE, 0}, {"leader", ETCD_PREFER_LEADER, 0}, {"nearest", ETCD_PREFER_NEAREST, 0}};
 
@@ -61,6 +63,8 @@ static const capp_option fields[] = {
         struct values, start, starts, "start", .fallback = "eager",
         .help = "eager: connect, warn when no server is reached; required: that is an error; lazy: connect "
                 "with the first call."),
+    CAPP_CHOICE(struct values, health, healths, "health", .fallback = "down",
+                .help = "What the application is without its connection: down, not ready; degraded, ready."),
     CAPP_CHOICE(struct values, prefer, preferences, "prefer", .fallback = "none",
                 .help = "Which of several members a call goes to."),
     CAPP_TEXT(struct values, key_namespace, "namespace",
@@ -181,6 +185,7 @@ static void to_values(const struct capp__etcd_settings *settings, struct values 
         .max_send = opts->max_send_bytes,
         .max_recv = opts->max_recv_bytes,
         .start = (int)settings->client_opts.start,
+        .health = (int)settings->client_opts.health,
         .prefer = (int)opts->prefer,
         .skip_verify = settings->tls.insecure_skip_verify,
         .require_leader = opts->require_leader,
@@ -221,6 +226,7 @@ static void from_values(const struct values *values, struct capp__etcd_settings 
     if (values->key_namespace != NULL)
         opts->key_namespace = etcd_cstr(values->key_namespace);
     settings->client_opts.start = (capp_etcd_start)values->start;
+    settings->client_opts.health = (capp_etcd_health)values->health;
     tls_from_values(values, settings);
 }
 

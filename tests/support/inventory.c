@@ -89,7 +89,7 @@ void inventory_await_value(struct etcd_server *server, const char *key, const ch
 
 void inventory_put(struct etcd_server *server, const char *key, const char *value)
 {
-    CTL(server, NULL, 0, "put", key, value);
+    CTL(server, NULL, 0, "put", "--", key, value);
 }
 
 /* ---- an instance -------------------------------------------------------------------------------------- */

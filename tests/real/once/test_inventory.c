@@ -160,7 +160,7 @@ static void it_outlives_its_servers(void **state)
     await_state("not ready");
     change("add", "late", 5, 503, "\"changed\":\"no\"");
     assert_int_equal(inventory_http(&one.api, "GET", "/items", NULL, text), 503);
-    inventory_await(&one, "/health", 200, "\"name\":\"stock\",\"state\":\"down\"");
+    inventory_await(&one, "/health", 200, "\"name\":\"etcd.default\",\"state\":\"down\"");
     inventory_await(&one, "/metrics", 200, "inventory_changes_total{result=\"failed\"} 1\n");
     kill_server(world.discovery);
     inventory_await_log(&one, "WARN  presence: not registered");
@@ -170,6 +170,7 @@ static void it_outlives_its_servers(void **state)
     change("add", "early", 20, 200, "\"repeated\":true");
     change("add", "late", 5, 200, "\"quantity\":25");
     inventory_await(&one, "/health", 200, "\"state\":\"degraded\",\"message\":\"not registered\"");
+    inventory_await(&one, "/health", 200, "\"name\":\"etcd.discovery\",\"state\":\"degraded\"");
     inventory_await(&one, "/metrics", 200, "inventory_changes_total{result=\"repeated\"} 1\n");
     revive(world.discovery);
     inventory_await_log(&one, "INFO  presence: registered again");

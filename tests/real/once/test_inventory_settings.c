@@ -149,6 +149,61 @@ static void a_password_is_never_shown(void **state)
     assert_false(inventory_logged(&one, INVENTORY_PASSWORD));
 }
 
+/* ---- settings in etcd --------------------------------------------------------------------------------- */
+
+#define CONFIG "/config/inventory/"
+
+static void etcd_is_followed(void **state)
+{
+    (void)state;
+    inventory_make(&one, &world, "a", IDLE "stock: { max_quantity: 50 }\n");
+    inventory_put(world.stock, CONFIG "stock/max_quantity", "40");
+    inventory_start_ready(&one);
+    inventory_await(&one, "/config", 200,
+                    "stock.max_quantity: 40  # etcd config:" CONFIG "stock/max_quantity (revision ");
+    assert_int_equal(add("apples", 41), 409);
+    inventory_put(world.stock, CONFIG "stock/max_quantity", "30");
+    inventory_await(&one, "/config", 200, "stock.max_quantity: 30  #");
+    assert_int_equal(add("apples", 31), 409);
+    /* A bad value changes nothing, and neither does the file, which counts less. */
+    inventory_put(world.stock, CONFIG "stock/max_quantity", "-7");
+    inventory_await_log(&one, "stock.max_quantity: -7 is not between 1 and");
+    inventory_await(&one, "/config", 200, "stock.max_quantity: 30  #");
+    assert_int_equal(add("apples", 30), 200);
+    inventory_put(world.stock, CONFIG "stock.yaml", "{ request_timeout: 700ms }");
+    inventory_put(world.stock, CONFIG "stock/max_quantity", "20");
+    inventory_await(&one, "/config", 200, "stock.max_quantity: 20  #");
+    inventory_await(&one, "/config", 200, "stock.request_timeout: 700ms  #");
+    reload(IDLE "stock: { max_quantity: 60 }\n");
+    inventory_await_log(&one, "INFO  app: reloaded");
+    inventory_await(&one, "/config", 200, "stock.max_quantity: 20  #");
+    stop();
+}
+
+/* What was current last stays while there is no server, and what changed meanwhile is there when it is back.
+ */
+static void etcd_may_be_away(void **state)
+{
+    (void)state;
+    inventory_make(&one, &world, "a", IDLE);
+    inventory_put(world.stock, CONFIG "stock/max_quantity", "40");
+    inventory_start_ready(&one);
+    inventory_await(&one, "/config", 200, "stock.max_quantity: 40  #");
+    assert_true(etcd_server_kill(world.stock, 0));
+    inventory_await(&one, "/ready", 503, NULL);
+    inventory_await(&one, "/config", 200, "stock.max_quantity: 40  #");
+    assert_true(etcd_server_restart(world.stock, 0) && etcd_server_wait(world.stock, 0));
+    inventory_put(world.stock, CONFIG "stock/max_quantity", "35");
+    inventory_await(&one, "/ready", 200, NULL);
+    inventory_await(&one, "/config", 200, "stock.max_quantity: 35  #");
+    assert_int_equal(etcd_server_ctl(world.stock, 0,
+                                     (const char *const[]){"del", CONFIG "stock/max_quantity", NULL}, NULL,
+                                     0),
+                     0);
+    inventory_await(&one, "/config", 200, "stock.max_quantity: 1000000  # default");
+    stop();
+}
+
 /* ---- what the service manager is told ----------------------------------------------------------------- */
 
 struct manager {
@@ -218,6 +273,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(a_file_is_read_again, end_instance),
         cmocka_unit_test_teardown(mistakes_change_nothing, end_instance),
+        cmocka_unit_test_teardown(etcd_is_followed, end_instance),
+        cmocka_unit_test_teardown(etcd_may_be_away, end_instance),
         cmocka_unit_test_teardown(questions_are_answered, end_instance),
         cmocka_unit_test_teardown(a_password_is_never_shown, end_instance),
         cmocka_unit_test_teardown(the_service_manager_is_told, end_instance),

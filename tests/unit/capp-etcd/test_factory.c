@@ -192,6 +192,9 @@ static void bad_options_leave_nothing_behind(void **state)
     const capp_etcd_client_opts *odd = CAPP_ETCD_CLIENT(.start = (capp_etcd_start)7);
     assert_int_equal(capp_etcd_factory_register(factory, "one", NULL, odd, &error), CAPP_E_INVALID_ARGUMENT);
     assert_string_equal(error.message, "client 'one': start is 7");
+    odd = CAPP_ETCD_CLIENT(.health = (capp_etcd_health)8);
+    assert_int_equal(capp_etcd_factory_register(factory, "one", NULL, odd, &error), CAPP_E_INVALID_ARGUMENT);
+    assert_string_equal(error.message, "client 'one': health is 8");
     assert_int_equal(capp_etcd_factory_register(NULL, "one", NULL, NULL, &error), CAPP_E_INVALID_ARGUMENT);
     assert_int_equal(capp_etcd_factory_new(NULL, NULL, &error), CAPP_E_INVALID_ARGUMENT);
     add_lazy(factory, "one");

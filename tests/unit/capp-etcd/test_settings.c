@@ -109,6 +109,7 @@ static void the_dump_shows_what_is_in_effect(void **state)
     assert_has(dump, ".dial_timeout: 5s  # default\n");
     assert_has(dump, ".max_call_send_msg_size: 2MiB  # default\n");
     assert_has(dump, ".prefer: none  # default\n");
+    assert_has(dump, ".health: down  # default\n");
     assert_null(strstr(dump, ".auto_sync_interval: 0  # default"));
     capp_free(world.app);
 }
