@@ -85,7 +85,7 @@ CAPP_API capp_status capp_source_forbid(capp_source *source, const char *key);
  *
  * @par Threads
  * Any; from the start of the first module until capp_free(). Blocks on functions that check options
- * (capp_check_fn), and on a reload that runs. May be called from a change function.
+ * (capp_check_fn), and on a reload that runs. May be called from a change function, not from a capp_check_fn.
  * @since 0.1
  */
 CAPP_API CAPP_NODISCARD capp_status capp_source_set(capp_source *source, const capp_source_entry *entries,

@@ -88,7 +88,7 @@ struct capp__config {
     struct capp__snapshot *built; /* what the build read; texts of modules' structs lie in it */
     struct capp__snapshot *once;  /* what the injected structs were read from, when not from that */
 
-    pthread_mutex_t reload; /* one new snapshot at a time; guards the trees of the sources */
+    pthread_mutex_t reload; /* one new snapshot at a time; guards the trees of the sources, and `once` */
     struct {
         pthread_mutex_t mutex; /* held for a few instructions, never during a reload */
         struct capp__snapshot *current;

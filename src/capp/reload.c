@@ -74,6 +74,23 @@ static void complete(struct draft *draft)
 
 /* ---- saying what changed --------------------------------------------------------------------------- */
 
+static bool has_module_sources(const struct capp__config *config)
+{
+    for (size_t i = 0; i < config->sources.count; i++) {
+        if (((const struct capp__source *)config->sources.items[i])->kind == CAPP__SOURCE_MODULE)
+            return true;
+    }
+    return false;
+}
+
+/* Whether somebody gets to know a new value: one who follows it, or services that are yet to be started. */
+static bool takes_effect(const struct capp__config *config, const struct capp__binding *binding)
+{
+    if (atomic_load(&binding->live))
+        return true;
+    return binding->kind == CAPP__BIND_OPTIONS && config->once == NULL && has_module_sources(config);
+}
+
 static void log_change(const capp_app *app, const struct capp__binding *binding, size_t option,
                        const struct capp__setting *setting)
 {
@@ -82,7 +99,7 @@ static void log_change(const capp_app *app, const struct capp__binding *binding,
     capp_log(&app->logger, CAPP_LOG_INFO, "config", "%s%s%s changed (%s)%s", binding->path,
              binding->path[0] == '\0' ? "" : ".", binding->table->option[option].key,
              capp__place_text(&setting->place, place, sizeof(place)),
-             atomic_load(&binding->live) ? "" : ": takes effect at the next start");
+             takes_effect(&app->config, binding) ? "" : ": takes effect at the next start");
 }
 
 static void log_changes(const capp_app *app, const struct capp__snapshot *before,
@@ -176,6 +193,7 @@ bool capp__reload_with(capp_app *app, struct capp__source *source, struct capp__
 
 static void settle(struct capp__config *config)
 {
+    pthread_mutex_lock(&config->reload);
     config->once = capp__snapshot_current(config);
     for (size_t i = 0; i < config->bindings.count; i++) {
         const struct capp__binding *binding = config->bindings.items[i];
@@ -184,6 +202,7 @@ static void settle(struct capp__config *config)
             memcpy(binding->once, capp__snapshot_at(config->once, i)->object->bytes,
                    binding->table->object_size);
     }
+    pthread_mutex_unlock(&config->reload);
 }
 
 /* Before the first service is started, and after the modules are. */
@@ -200,15 +219,6 @@ static capp_status stop(void *self, int64_t limit_ms, capp_error *reterr)
     (void)reterr;
     capp__changes_stop(&((capp_app *)self)->config.changes);
     return CAPP_OK;
-}
-
-static bool has_module_sources(const struct capp__config *config)
-{
-    for (size_t i = 0; i < config->sources.count; i++) {
-        if (((const struct capp__source *)config->sources.items[i])->kind == CAPP__SOURCE_MODULE)
-            return true;
-    }
-    return false;
 }
 
 bool capp__config_add_component(capp_app *app)

@@ -91,6 +91,28 @@ static void what_is_there_is_loaded_and_followed(void **state)
     real_close(&real);
 }
 
+/* What is written between the load and the watch, and while the application starts, is not lost. */
+static void nothing_is_lost_while_it_starts(void **state)
+{
+    struct real real = open_real();
+    struct config_app config = source_of("/gap/");
+    char value[16], wanted[32];
+
+    (void)state;
+    (void)put(&real, "/gap/pool/threads", "1");
+    config_app_start(&config); /* on a thread of its own */
+    for (int i = 2; !config_app_logged(&config, "started") || i < 20; i++) {
+        snprintf(value, sizeof(value), "%d", i % 1000 + 1);
+        (void)put(&real, "/gap/pool/threads", value);
+    }
+    (void)put(&real, "/gap/pool/limits/queue",
+              "5"); /* the last word; nothing follows that would cover a loss */
+    snprintf(wanted, sizeof(wanted), "%s/5/none", value);
+    CONFIG_AWAIT(&config, shows, wanted);
+    config_app_end(&config);
+    real_close(&real);
+}
+
 static void a_burst_is_a_few_reloads(void **state)
 {
     struct real real = open_real();
@@ -246,6 +268,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_there_is_loaded_and_followed),
+        cmocka_unit_test(nothing_is_lost_while_it_starts),
         cmocka_unit_test(a_burst_is_a_few_reloads),
         cmocka_unit_test(a_bad_value_keeps_the_last_good_one),
         cmocka_unit_test(what_is_bad_at_the_start),
@@ -253,7 +276,8 @@ int main(void)
         cmocka_unit_test(a_server_that_comes_late_is_found),
     };
     /* The drive is that of the client that writes: these need not be seen twice. */
-    const char *const need_threads[] = {"a_burst_is_a_few_reloads",
+    const char *const need_threads[] = {"nothing_is_lost_while_it_starts",
+                                        "a_burst_is_a_few_reloads",
                                         "what_is_bad_at_the_start",
                                         "a_bad_value_keeps_the_last_good_one",
                                         "a_lost_server_changes_nothing",

@@ -4,6 +4,9 @@
 
 #include "support/alloc_fail.h"
 
+#include <sched.h>
+#include <stdatomic.h>
+
 static capp_source *the_source, *other_source;
 
 static capp_status configure_source(capp_setup *setup, const capp_module *module, capp_error *reterr)
@@ -237,7 +240,8 @@ static capp_status configure_loading(capp_setup *setup, const capp_module *modul
 
 static void services_start_with_what_sources_have_said(void **state)
 {
-    capp_builder *builder = quiet_builder(NULL);
+    static struct log_text log;
+    capp_builder *builder = quiet_builder(&log);
     capp_app *app = NULL;
 
     (void)state;
@@ -250,6 +254,107 @@ static void services_start_with_what_sources_have_said(void **state)
     assert_int_equal(capp_build(builder, &app, NULL), CAPP_OK);
     assert_int_equal(capp_run(app, NULL), CAPP_OK);
     assert_string_equal(the_trace.text, "init 30, start 40, still 40, ");
+    /* The first comes in time for the service, the second does not. */
+    assert_has(log.text, "INFO config: pool.threads changed (test:pool.threads)\n");
+    assert_has(log.text,
+               "INFO config: pool.threads changed (test:pool.threads): takes effect at the next start\n");
+    capp_free(app);
+}
+
+/* ---- who is told ------------------------------------------------------------------------------------- */
+
+struct told {
+    pthread_t by; /* who said something */
+    atomic_int calls;
+    _Atomic int64_t threads;
+};
+
+/* On a thread of the host; it may make sources say more. */
+static void tell(const void *before, const void *now, void *user_data)
+{
+    struct told *told = user_data;
+
+    (void)before;
+    assert_false(pthread_equal(pthread_self(), told->by));
+    atomic_store(&told->threads, ((const pool_options *)now)->threads);
+    if (atomic_fetch_add(&told->calls, 1) == 0)
+        assert_int_equal(SAY(other_source, NULL, "pool.threads", "61"), CAPP_OK);
+}
+
+static void who_follows_is_told_on_a_thread_of_the_host(void **state)
+{
+    capp_app *app = source_app(NULL, "pool: {threads: 3}\n");
+    struct told told = {.by = pthread_self()};
+    capp_monitor_entry *entry;
+
+    (void)state;
+    assert_int_equal(
+        capp_monitor_add(capp_app_monitor(app, &pool_options_type, NULL), tell, &told, &entry, NULL),
+        CAPP_OK);
+    assert_int_equal(SAY(the_source, NULL, "http.workers", "5"), CAPP_OK); /* of no interest */
+    assert_int_equal(SAY(the_source, NULL, "pool.threads", "60"), CAPP_OK);
+    for (int64_t until = now_ms() + 10000; atomic_load(&told.threads) != 61 && now_ms() < until;)
+        sched_yield();
+    assert_int_equal(atomic_load(&told.threads), 61);
+    assert_int_equal(atomic_load(&told.calls), 2);
+    capp_monitor_remove(entry);
+    capp_free(app);
+}
+
+enum { ROUNDS = 40 };
+
+static void *reload_often(void *arg)
+{
+    for (int i = 0; i < ROUNDS; i++)
+        must_reload(arg);
+    return NULL;
+}
+
+static void *say_often(void *arg)
+{
+    char number[16];
+
+    for (int i = 0; i < ROUNDS; i++) {
+        snprintf(number, sizeof(number), "%d", i + 1);
+        assert_int_equal(SAY(arg, NULL, "pool.threads", number, "pool.queue", number), CAPP_OK);
+    }
+    return NULL;
+}
+
+static void count_whole(const void *before, const void *now, void *user_data)
+{
+    const pool_options *old = before, *fresh = now;
+
+    assert_int_equal(old->threads, old->queue);
+    assert_int_equal(fresh->threads, fresh->queue);
+    atomic_fetch_add((atomic_int *)user_data, 1);
+}
+
+static void sources_and_reloads_at_the_same_time(void **state)
+{
+    capp_app *app = source_app(NULL, "pool: {threads: 3, queue: 3}\n");
+    capp_monitor *monitor = capp_app_monitor(app, &pool_options_type, NULL);
+    pthread_t threads[3];
+    atomic_int calls = 0;
+    capp_monitor_entry *entry;
+
+    (void)state;
+    assert_int_equal(capp_monitor_add(monitor, count_whole, &calls, &entry, NULL), CAPP_OK);
+    assert_int_equal(pthread_create(&threads[0], NULL, reload_often, app), 0);
+    assert_int_equal(pthread_create(&threads[1], NULL, say_often, the_source), 0);
+    assert_int_equal(pthread_create(&threads[2], NULL, say_often, other_source), 0);
+    for (int i = 0; i < 200; i++) {
+        const pool_options *now = capp_current(monitor, pool_options);
+
+        assert_int_equal(now->threads, now->queue);
+        capp_monitor_release(monitor, now);
+    }
+    for (int i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    must_reload(app); /* returns when all has been told */
+    assert_pool(app, ROUNDS, ROUNDS);
+    assert_true(atomic_load(&calls) > 0);
+    capp_monitor_remove(entry);
     capp_free(app);
 }
 
@@ -338,6 +443,8 @@ int main(void)
         cmocka_unit_test(what_is_forbidden_cannot_be_replaced_either),
         cmocka_unit_test(bad_calls_are_refused),
         cmocka_unit_test(services_start_with_what_sources_have_said),
+        cmocka_unit_test(who_follows_is_told_on_a_thread_of_the_host),
+        cmocka_unit_test(sources_and_reloads_at_the_same_time),
         cmocka_unit_test(out_of_memory_keeps_the_last_good_one),
         cmocka_unit_test(out_of_memory_in_a_build),
     };
