@@ -15,7 +15,7 @@
  * Without further ado records go to standard error at level INFO. capp_use_log_file(), capp_use_log_syslog()
  * and capp_use_log() send them elsewhere, capp_use_log_format() chooses the form, and the options
  * `app.log.*` have the last word. Each line is a single unbuffered write, so that nothing is lost on any
- * way out. Control characters and invalid UTF-8 become `\\xHH` before a record is shown to anyone: a value
+ * way out. Control characters and invalid UTF-8 become `\xHH` before a record is shown to anyone: a value
  * from outside cannot forge a line.
  *
  * A service gets the log by injection: `CAPP_INJECT(my_service, log, capp_logger)`.
@@ -88,19 +88,20 @@ typedef struct capp_log_field {
 /** The most fields of one record. */
 #define CAPP_LOG_FIELDS_MAX 32
 
+/* Compound literals: a C++ program fills an array of capp_log_field itself. */
 #ifndef __cplusplus
 /** A field that is a text: `const char *`, borrowed until the call returns. */
 #define CAPP_LOG_TEXT(field_name, value) \
     ((capp_log_field){.name = (field_name), .kind = CAPP_LOG_FIELD_TEXT, .text = (value)})
 /** A field that is a number: anything that fits into int64_t. */
 #define CAPP_LOG_INT(field_name, value) \
-    ((capp_log_field){.name = (field_name), .kind = CAPP_LOG_FIELD_INT, .number = (value)})
+    ((capp_log_field){.name = (field_name), .kind = CAPP_LOG_FIELD_INT, .number = (int64_t)(value)})
 /** A field that is true or false. */
 #define CAPP_LOG_BOOL(field_name, value) \
     ((capp_log_field){.name = (field_name), .kind = CAPP_LOG_FIELD_BOOL, .number = (value) ? 1 : 0})
 /** A field that is a duration in milliseconds: `CAPP_LOG_MS("took", 250)` is shown as `took_ms=250`. */
 #define CAPP_LOG_MS(field_name, value) \
-    ((capp_log_field){.name = (field_name), .kind = CAPP_LOG_FIELD_DURATION_MS, .number = (value)})
+    ((capp_log_field){.name = (field_name), .kind = CAPP_LOG_FIELD_DURATION_MS, .number = (int64_t)(value)})
 /** The two arguments `fields` and `count` of capp_log_with(), from at least one field. */
 #define CAPP_LOG_FIELDS(...)               \
     (const capp_log_field[]){__VA_ARGS__}, \

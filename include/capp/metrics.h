@@ -59,7 +59,7 @@ CAPP_API void capp_metrics_printf(capp_metrics *out, const char *format, ...) CA
 
 /**
  * Writes a text as the value of a label wants it, without its quotes: backslash, quote and newline are
- * escaped, invalid UTF-8 becomes `\\\\xHH`. What does not fit is cut between two characters.
+ * escaped; invalid UTF-8 reads back as `\xHH`. What does not fit is cut between two characters.
  *
  * @return dst.
  *
