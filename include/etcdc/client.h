@@ -156,6 +156,7 @@ typedef struct etcd_client_opts {
      * (Not `namespace`, which C++ keeps for itself; in a configuration it is.)
      */
     etcd_bytes key_namespace;
+    etcd_log_record_fn *log_record_fn; /**< Instead of log_fn, with the same log_user_data; NULL: log_fn. */
 } etcd_client_opts;
 
 /* clang-format off */
@@ -164,7 +165,7 @@ typedef struct etcd_client_opts {
     {                                                                                                      \
         sizeof(etcd_client_opts), NULL, NULL, 0, 0, NULL, {NULL, ETCD_SECRET_KIND_NONE, 0}, 0, 0, 0, 0, 0, \
             NULL, NULL, NULL, NULL, ETCD_LOG_DEFAULT, 0, 0, 0, NULL, NULL,                                 \
-            {NULL, ETCD_SECRET_KIND_NONE, 0}, NULL, NULL, ETCD_PREFER_NONE, false, {0}, {NULL, 0}          \
+            {NULL, ETCD_SECRET_KIND_NONE, 0}, NULL, NULL, ETCD_PREFER_NONE, false, {0}, {NULL, 0}, NULL          \
     }
 /* clang-format on */
 #ifndef __cplusplus

@@ -129,6 +129,20 @@ typedef enum etcd_log_level {
  */
 typedef void etcd_log_fn(void *user_data, etcd_log_level level, const char *component, const char *message);
 
+/** One log line with what it is about, for logs that keep such things apart. Grows at its end. */
+typedef struct etcd_log_record {
+    size_t size;           /**< Bytes of this struct that the library filled. */
+    etcd_log_level level;  /**< Never ETCD_LOG_DEFAULT. */
+    uint32_t reserved;     /**< Zero. */
+    const char *component; /**< Who speaks: "connect", "watch", … */
+    const char *message;   /**< As of etcd_log_fn; names client and endpoint as well. */
+    const char *client;    /**< The client's name. */
+    const char *endpoint;  /**< "host:port"; NULL: it is about none. */
+} etcd_log_record;
+
+/** Receives one log line as a record; all else as with etcd_log_fn. Borrowed until it returns. */
+typedef void etcd_log_record_fn(void *user_data, const etcd_log_record *record);
+
 ETCD_END_DECLS
 
 #endif

@@ -90,8 +90,8 @@ void capp__etcd_write_metrics(void *self, capp_metrics *out);
 
 /* ---- log.c ---- */
 
-/* The client's log function of all clients that bring none; `user_data` is the member. */
-void capp__etcd_log(void *user_data, etcd_log_level level, const char *component, const char *message);
+/* The log function of all clients that bring none; `user_data` is the capp_logger. */
+void capp__etcd_log(void *user_data, const etcd_log_record *record);
 /* The module's own words about a client. */
 void capp__etcd_log_client(const struct capp__etcd_member *member, capp_log_level level, const char *text);
 

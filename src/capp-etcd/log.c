@@ -18,14 +18,16 @@ static capp_log_level level_of(etcd_log_level level)
     }
 }
 
-void capp__etcd_log(void *user_data, etcd_log_level level, const char *component, const char *message)
+void capp__etcd_log(void *user_data, const etcd_log_record *record)
 {
-    const struct capp__etcd_member *member = user_data;
+    const capp_log_field fields[] = {
+        CAPP_LOG_TEXT("client", record->client),
+        CAPP_LOG_TEXT("component", record->component),
+        CAPP_LOG_TEXT("endpoint", record->endpoint),
+    };
+    size_t count = record->endpoint != NULL ? 3 : 2;
 
-    capp_log_with(
-        member->logger, level_of(level), "etcd",
-        CAPP_LOG_FIELDS(CAPP_LOG_TEXT("client", member->name), CAPP_LOG_TEXT("component", component)), "%s",
-        message);
+    capp_log_with(user_data, level_of(record->level), "etcd", fields, count, "%s", record->message);
 }
 
 void capp__etcd_log_client(const struct capp__etcd_member *member, capp_log_level level, const char *text)

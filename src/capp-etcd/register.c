@@ -126,12 +126,12 @@ static capp_status import_opts(const struct capp__etcd_adding *adding, struct ca
 }
 
 /* What is shown, the application's log decides, whose levels can change while it runs. */
-static void use_log(struct capp__etcd_member *member, etcd_client_opts *opts)
+static void use_log(const struct capp__etcd_member *member, etcd_client_opts *opts)
 {
-    if (opts->log_fn != NULL || member->logger == NULL)
+    if (opts->log_fn != NULL || opts->log_record_fn != NULL || member->logger == NULL)
         return;
-    opts->log_fn = capp__etcd_log;
-    opts->log_user_data = member;
+    opts->log_record_fn = capp__etcd_log;
+    opts->log_user_data = (void *)(uintptr_t)member->logger; /* the log functions take it const again */
     if (opts->log_level == ETCD_LOG_DEFAULT)
         opts->log_level = ETCD_LOG_TRACE;
 }

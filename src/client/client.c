@@ -71,8 +71,9 @@ static void on_endpoint(void *user, const struct etcd__endpoint *endpoint, enum 
     /* The first failure is news, those of the attempts that follow are not. */
     bool news = event != ETCD__ENDPOINT_UNREACHABLE || !client->in_outage;
 
-    etcd__log(&client->log, news ? ETCD_LOG_INFO : ETCD_LOG_DEBUG, "connect", "client '%s': %s %s",
-              etcd__client_label(client), said[event], err == NULL ? endpoint->text : err->message);
+    etcd__log_endpoint(&client->log, news ? ETCD_LOG_INFO : ETCD_LOG_DEBUG, "connect", endpoint->text,
+                       "client '%s': %s %s", etcd__client_label(client), said[event],
+                       err == NULL ? endpoint->text : err->message);
     client->in_outage = err != NULL;
     etcd__client_note_connect(client, err);
     etcd__count(err == NULL ? &client->metrics.connects : &client->metrics.losses, 1);
@@ -212,6 +213,10 @@ static etcd_status check_log(const etcd_client_opts *opts, etcd_error *reterr)
     if ((unsigned)opts->log_level > ETCD_LOG_ERROR)
         return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT, "client '%s': log_level is %d",
                           opts->name == NULL ? "etcd" : opts->name, (int)opts->log_level);
+    if (opts->log_fn != NULL && opts->log_record_fn != NULL)
+        return etcd__fail(reterr, ETCD_E_INVALID_ARGUMENT,
+                          "client '%s': log_fn and log_record_fn are both set: lines go to one of them",
+                          opts->name == NULL ? "etcd" : opts->name);
     return ETCD_OK;
 }
 
@@ -226,6 +231,8 @@ static etcd_status open_client(struct etcd_client *client, const etcd_client_opt
         return st;
     client->log = (struct etcd__log){
         .fn = opts->log_fn,
+        .record_fn = opts->log_record_fn,
+        .client = client->config.name,
         .user_data = opts->log_user_data,
         .level = opts->log_level == ETCD_LOG_DEFAULT ? ETCD_LOG_INFO : opts->log_level,
     };

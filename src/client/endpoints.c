@@ -72,9 +72,9 @@ static void warn(void *user, const struct etcd__endpoint *endpoint)
         etcd__endpoint_is_local(endpoint))
         return;
     client->warned_of_clear_text = true;
-    etcd__log(&client->log, ETCD_LOG_WARN, "auth",
-              "client '%s' sends its credentials in clear to %s: use https://", etcd__client_label(client),
-              endpoint->text);
+    etcd__log_endpoint(&client->log, ETCD_LOG_WARN, "auth", endpoint->text,
+                       "client '%s' sends its credentials in clear to %s: use https://",
+                       etcd__client_label(client), endpoint->text);
 }
 
 void etcd__client_warn_of_clear_text(struct etcd_client *client)

@@ -75,8 +75,8 @@ static void on_ready(struct etcd__subchannel *subchannel, struct etcd__transport
     subchannel->took = -1;
     subchannel->asked_ms = 0;
     etcd__timer_disarm(reactor_of(subchannel), &subchannel->timer);
-    etcd__log(&subchannel->config->log, ETCD_LOG_DEBUG, "connect", "%s: connected",
-              subchannel->endpoint.text);
+    etcd__log_endpoint(&subchannel->config->log, ETCD_LOG_DEBUG, "connect", subchannel->endpoint.text,
+                       "%s: connected", subchannel->endpoint.text);
     subchannel->events->on_ready(subchannel->channel, subchannel);
 }
 
@@ -110,7 +110,8 @@ static void on_lost(struct etcd__subchannel *subchannel, struct etcd__transport 
 {
     if (transport != subchannel->transport)
         return; /* a draining one: its calls have the error */
-    etcd__log(&subchannel->config->log, ETCD_LOG_DEBUG, "connect", "%s", err->message);
+    etcd__log_endpoint(&subchannel->config->log, ETCD_LOG_DEBUG, "connect", subchannel->endpoint.text, "%s",
+                       err->message);
     subchannel->was_ready = transport->ready;
     if (transport->ready) {
         reconnect(subchannel, transport);

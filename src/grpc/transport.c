@@ -193,9 +193,10 @@ static void on_goaway(void *user, uint32_t error, const uint8_t *debug, size_t d
                 memcmp(debug, too_many, debug_len) == 0;
     char text[64];
 
-    etcd__log(&transport->config.channel->log, ETCD_LOG_DEBUG, "connect", "%s: GOAWAY, error %u, \"%s\"",
-              transport->config.endpoint->text, (unsigned)error,
-              etcd__escape(text, sizeof text, debug, debug_len));
+    etcd__log_endpoint(&transport->config.channel->log, ETCD_LOG_DEBUG, "connect",
+                       transport->config.endpoint->text, "%s: GOAWAY, error %u, \"%s\"",
+                       transport->config.endpoint->text, (unsigned)error,
+                       etcd__escape(text, sizeof text, debug, debug_len));
     start_draining(transport, calm);
 }
 
@@ -214,9 +215,10 @@ static void warn_of_files(const struct etcd__transport *transport)
     etcd_error err;
 
     if (transport->config.tls != NULL && etcd__tls_take_trouble(transport->config.tls, &err))
-        etcd__log(&transport->config.channel->log, ETCD_LOG_WARN, "connect",
-                  "%s: the TLS files have changed and cannot be loaded, the previous ones stay in use: %s",
-                  transport->config.endpoint->text, err.message);
+        etcd__log_endpoint(
+            &transport->config.channel->log, ETCD_LOG_WARN, "connect", transport->config.endpoint->text,
+            "%s: the TLS files have changed and cannot be loaded, the previous ones stay in use: %s",
+            transport->config.endpoint->text, err.message);
 }
 
 static void on_open(void *user)

@@ -61,6 +61,52 @@ static void test_a_life(void **state)
     free(log);
 }
 
+/* What a record says beside the words. */
+struct records {
+    size_t count, wrong;
+    char connected[64]; /* the endpoint of that line */
+};
+
+static void keep_record(void *user_data, const etcd_log_record *record)
+{
+    struct records *records = user_data;
+    bool about_endpoint = strcmp(record->component, "connect") == 0;
+
+    records->count++;
+    if (record->size < sizeof(*record) || strcmp(record->client, "orders") != 0 ||
+        (record->endpoint != NULL) != about_endpoint || strstr(record->message, "orders") == NULL ||
+        record->level < ETCD_LOG_INFO)
+        records->wrong++;
+    if (strstr(record->message, ": connected to") != NULL)
+        (void)snprintf(records->connected, sizeof(records->connected), "%s", record->endpoint);
+}
+
+static void test_records(void **state)
+{
+    struct fake_etcd *fake = fake_etcd_start();
+    struct records records = {.count = 0};
+    etcd_client *client = test_client_open(
+        fake_etcd_endpoint(fake),
+        ETCD_CLIENT_OPTS(.name = "orders", .log_record_fn = keep_record, .log_user_data = &records));
+    etcd_client *none = NULL;
+    struct fake_log *log = calloc(1, sizeof(*log));
+    etcd_error err;
+
+    (void)state;
+    assert_status(fake_put(client, 5000, &err), ETCD_OK, &err);
+    etcd_client_free(client);
+    assert_int_equal(records.count, 3); /* connected, closing, closed */
+    assert_int_equal(records.wrong, 0);
+    assert_string_equal(records.connected, fake_etcd_endpoint(fake));
+    assert_int_equal(etcd_client_open(ETCD_CLIENT_OPTS(.log_fn = fake_log_line, .log_user_data = log,
+                                                       .log_record_fn = keep_record),
+                                      &none, &err),
+                     ETCD_E_INVALID_ARGUMENT);
+    assert_has_text(err.message, "log_record_fn");
+    free(log);
+    fake_etcd_free(fake);
+}
+
 static void test_an_outage(void **state)
 {
     struct fake_etcd *fake = fake_etcd_start();
@@ -87,6 +133,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_life),
+        cmocka_unit_test(test_records),
         cmocka_unit_test(test_an_outage),
     };
 

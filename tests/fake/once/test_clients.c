@@ -246,7 +246,7 @@ static void passwords_of_a_file_go_through_unchanged(void **state)
 struct lines {
     pthread_mutex_t mutex;
     size_t count, nameless;
-    bool added, closed;
+    bool added, connected, closed;
 };
 
 static const char *field_of(const capp_log_record *record, const char *name)
@@ -270,6 +270,9 @@ static void collect(void *user_data, const capp_log_record *record)
     lines->nameless += client == NULL || strcmp(client, "default") != 0;
     lines->added = lines->added || (strstr(record->message, "added") != NULL && endpoints != NULL &&
                                     strncmp(endpoints, "127.0.0.1:", 10) == 0);
+    lines->connected = lines->connected || (strstr(record->message, "connected to") != NULL &&
+                                            field_of(record, "endpoint") != NULL &&
+                                            strstr(record->message, field_of(record, "endpoint")) != NULL);
     lines->closed = lines->closed || strstr(record->message, "closed") != NULL;
     pthread_mutex_unlock(&lines->mutex);
 }
@@ -291,7 +294,7 @@ static void every_line_names_its_client(void **state)
     if (capp_run(app, &error) != CAPP_OK)
         fail_msg("%s", error.message);
     capp_free(app);
-    assert_true(lines.added && lines.closed);
+    assert_true(lines.added && lines.connected && lines.closed);
     assert_true(lines.count >= 4); /* added, connected, closing, closed */
     assert_int_equal(lines.nameless, 0);
     fake_etcd_free(fake);
