@@ -36,6 +36,7 @@ struct capp__run {
     struct capp__runner *watcher;   /* asks whether all are alive; NULL when nobody wants to know */
     bool reloading;                 /* its end has not been noticed yet */
     bool asked;                     /* the watcher: what it found has not been told yet */
+    bool dead;                      /* it found that not all are alive */
     int64_t ping_ms;                /* when to ask it again; 0 before the application is ready */
     size_t started;                 /* components[0, started) are to be stopped */
     bool stopping;

@@ -73,6 +73,18 @@ static void ask_liveness(void *arg)
     atomic_store(&app->live, capp_app_is_live(app));
 }
 
+static void tell_alive(struct capp__run *run)
+{
+    bool live = atomic_load(&run->app->live);
+
+    if (live)
+        capp__notify_send(&run->notify, "WATCHDOG=1");
+    else if (!run->dead)
+        capp_log(&run->app->logger, CAPP_LOG_ERROR, "app",
+                 "not alive: the watchdog hears nothing until it is");
+    run->dead = !live;
+}
+
 /* Health is asked for on a thread of its own: if a check hangs, the watchdog hears nothing, and that is
  * right. */
 static void feed_watchdog(struct capp__run *run)
@@ -83,8 +95,7 @@ static void feed_watchdog(struct capp__run *run)
         return;
     if (run->asked) {
         run->asked = false;
-        if (atomic_load(&run->app->live))
-            capp__notify_send(&run->notify, "WATCHDOG=1");
+        tell_alive(run);
     }
     if (capp__now_ms() >= run->ping_ms) {
         run->ping_ms = capp__after_ms(run->notify.watchdog_ms);

@@ -195,6 +195,54 @@ static void the_watchdog_is_fed(void **state)
     stop_listening();
 }
 
+/* A check of liveness that the test turns. */
+static void say_health(void *self, capp_health *health)
+{
+    health->state = atomic_load((atomic_bool *)self) ? CAPP_HEALTH_DOWN : CAPP_HEALTH_UP;
+}
+
+static capp_status configure_check(capp_setup *setup, const capp_module *module, capp_error *reterr)
+{
+    (void)reterr;
+    return capp_setup_add_health(setup, "engine", say_health, module->user_data, CAPP_HEALTH_LIVENESS);
+}
+
+/* As long as it is, the watchdog hears nothing: ten times its pace is waited for. */
+static void who_is_not_alive_does_not_feed_the_watchdog(void **state)
+{
+    const struct timeval ten_times = {.tv_usec = 200 * 1000};
+    atomic_bool down = false;
+    struct log_text log;
+    capp_builder *builder = quiet_builder(&log);
+    capp_app *app = NULL;
+    char text[64];
+
+    (void)state;
+    listen_as_manager(true);
+    setenv("WATCHDOG_USEC", "40000", 1);
+    capp_use_notify(builder, CAPP_NOTIFY_ALWAYS);
+    capp_configure(builder, capp_module_of("engine", configure_check, &down));
+    assert_int_equal(capp_build(builder, &app, NULL), CAPP_OK);
+    pthread_t thread = start(app);
+    assert_string_equal(hear(), "READY=1");
+    assert_string_equal(hear(), "WATCHDOG=1");
+    atomic_store(&down, true);
+    capp_set_status(app, "down");
+    while (strcmp(hear(), "STATUS=down") != 0)
+        continue;
+    setsockopt(manager.fd, SOL_SOCKET, SO_RCVTIMEO, &ten_times, sizeof(ten_times));
+    int heard = 0;
+    while (recv(manager.fd, text, sizeof(text), 0) >= 0)
+        heard++;
+    assert_true(heard <= 1); /* one that was under way */
+    atomic_store(&down, false);
+    assert_string_equal(hear(), "WATCHDOG=1");
+    capp_stop(app);
+    join_and_free(thread, app);
+    assert_has(log.text, "ERROR app: not alive: the watchdog hears nothing until it is\n");
+    stop_listening();
+}
+
 /* Reads the environment as an application would. */
 static struct capp__notify open_with(const char *name, const char *value)
 {
@@ -287,6 +335,7 @@ int main(void)
         cmocka_unit_test(an_abstract_name_hears_the_whole_life),
         cmocka_unit_test(a_stop_without_limit_extends_nothing),
         cmocka_unit_test(the_watchdog_is_fed),
+        cmocka_unit_test(who_is_not_alive_does_not_feed_the_watchdog),
         cmocka_unit_test(the_watchdog_of_another_is_left_alone),
         cmocka_unit_test(nobody_is_told_unless_it_is_wanted),
         cmocka_unit_test(without_a_listener_all_goes_on),
