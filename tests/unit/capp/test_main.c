@@ -174,10 +174,11 @@ static void own_handler(int number, siginfo_t *info, void *context)
 
 static bool same_action(const struct sigaction *a, const struct sigaction *b)
 {
-    /* The C library sets this one by itself in whatever goes through it. */
-    const int restorer = 0x04000000;
-    bool same = (a->sa_flags | restorer) == (b->sa_flags | restorer) && a->sa_sigaction == b->sa_sigaction;
+    bool same = a->sa_handler == b->sa_handler;
 
+    if (a->sa_handler == SIG_DFL || a->sa_handler == SIG_IGN)
+        return same; /* nothing of the rest means anything */
+    same = same && a->sa_flags == b->sa_flags && a->sa_sigaction == b->sa_sigaction;
     for (int number = 1; number < 32; number++)
         same = same && sigismember(&a->sa_mask, number) == sigismember(&b->sa_mask, number);
     return same;

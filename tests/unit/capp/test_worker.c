@@ -61,7 +61,7 @@ static void wrong_options_are_refused(void **state)
 
 typedef struct listener {
     capp_app *app;
-    int value;
+    atomic_int value;
 } listener;
 CAPP_TYPE_DEFINE(listener);
 static const capp_inject listener_rows[] = {CAPP_INJECT(listener, app, capp_app)};
@@ -355,7 +355,7 @@ static capp_status listener_stop(void *self, int64_t limit_ms, capp_error *reter
 static capp_status host_listener(void *self, capp_worker *worker, capp_error *reterr)
 {
     (void)reterr;
-    ((listener *)self)->value = 7;
+    atomic_store(&((listener *)self)->value, 7);
     trace("run %s", capp_worker_name(worker));
     capp_worker_ready(worker);
     capp_worker_wait(worker, INT64_MAX);
@@ -366,7 +366,7 @@ static capp_status host_server(void *self, capp_worker *worker, capp_error *rete
 {
     server *host = self;
 
-    trace("run %s, found %d", capp_worker_name(worker), host->below->value);
+    trace("run %s, found %d", capp_worker_name(worker), atomic_load(&host->below->value));
     if (++host->runs < 3)
         return capp_fail(reterr, CAPP_E_IO, "port taken");
     capp_worker_ready(worker);
