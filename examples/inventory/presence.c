@@ -32,10 +32,9 @@ static void format_value(const presence *self, bool ready, char value[VALUE_SIZE
 static void on_event(etcd_registration *registration, etcd_registration_event event, const etcd_error *err,
                      void *user_data)
 {
-    presence *self = user_data;
+    const presence *self = user_data;
 
     (void)registration;
-    atomic_store(&self->registered, event == ETCD_REGISTRATION_RESTORED);
     if (event == ETCD_REGISTRATION_RESTORED)
         capp_log(self->log, CAPP_LOG_INFO, "presence", "registered again");
     else
@@ -68,6 +67,7 @@ static void follow(presence *self, capp_worker *worker, etcd_registration *regis
         char value[VALUE_SIZE];
         etcd_error err;
 
+        atomic_store(&self->registered, etcd_registration_alive(registration));
         if (ready == told)
             continue;
         format_value(self, ready, value);
@@ -85,13 +85,12 @@ static capp_status presence_run(void *object, capp_worker *worker, capp_error *r
 {
     presence *self = object;
     etcd_registration *registration = NULL;
+    bool ready = capp_app_is_ready(self->app);
     etcd_error err;
 
-    bool ready = capp_app_is_ready(self->app);
     capp_status status = register_instance(self, ready, &registration, reterr);
     if (status != CAPP_OK)
         return status;
-    atomic_store(&self->registered, true);
     follow(self, worker, registration, ready);
     atomic_store(&self->registered, false);
     if (etcd_registration_close(registration, 0, &err) != ETCD_OK)

@@ -41,6 +41,11 @@ static capp_status check_instance(const void *options, capp_error *reterr)
     if (len == 0 || len > PREFIX_LEN_MAX || settings->prefix[len - 1] != '/')
         return capp_fail(reterr, CAPP_E_INVALID_ARGUMENT, "prefix: '%s' is not 1 to %d bytes that end in '/'",
                          settings->prefix, PREFIX_LEN_MAX);
+    if (settings->advertise != NULL &&
+        (strlen(settings->advertise) > ADDRESS_LEN_MAX || strpbrk(settings->advertise, "\"\\") != NULL))
+        return capp_fail(reterr, CAPP_E_INVALID_ARGUMENT,
+                         "advertise: '%s' is longer than %d bytes, or has quotes in it", settings->advertise,
+                         ADDRESS_LEN_MAX);
     return CAPP_OK;
 }
 

@@ -6,7 +6,7 @@
 #include <capp.h>
 
 /* Names of instances, items and requests: 1 to NAME_LEN_MAX of `A-Z a-z 0-9 _ -`. */
-enum { NAME_LEN_MAX = 64, PREFIX_LEN_MAX = 128 };
+enum { NAME_LEN_MAX = 64, PREFIX_LEN_MAX = 128, ADDRESS_LEN_MAX = 255 };
 bool name_is_valid(const char *name);
 
 /* `instance`: who and where this instance is. */

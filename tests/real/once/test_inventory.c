@@ -84,6 +84,10 @@ static void changes_happen_once(void **state)
     assert_int_equal(inventory_http(&one.api, "DELETE", "/items/apples", NULL, text), 405);
     inventory_put(world.stock, INVENTORY_PREFIX "items/apples", "many");
     assert_int_equal(inventory_http(&one.api, "GET", "/items/apples", NULL, text), 500);
+    inventory_put(world.stock, INVENTORY_PREFIX "items/a", "1"); /* half of a list is no answer */
+    assert_int_equal(inventory_http(&one.api, "GET", "/items", NULL, text), 500);
+    assert_string_equal(text, "{\"error\":\"the value of '" INVENTORY_PREFIX
+                              "items/apples' is not a quantity\",\"changed\":\"no\"}\n");
     inventory_signal(&one, SIGTERM);
     assert_int_equal(inventory_wait(&one), 0);
     inventory_world_clean(&world);
