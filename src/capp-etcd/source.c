@@ -141,6 +141,24 @@ static capp_status refused(struct capp__etcd_source *source, int64_t revision, c
     return error->status;
 }
 
+/* Has the content taken (again) after a while, unless it changes before. */
+static void take_later_locked(struct capp__etcd_source *source, int64_t delay_ms)
+{
+    source->shared.dirty = true;
+    source->shared.first_ms = source->shared.last_ms = now_ms() + delay_ms;
+    pthread_cond_signal(&source->shared.changed);
+}
+
+/* What is wrong stays wrong until it changes; what was only not to be had now is tried again. */
+static void note_outcome(struct capp__etcd_source *source, capp_status status)
+{
+    pthread_mutex_lock(&source->shared.mutex);
+    source->shared.refused = status != CAPP_OK;
+    if ((status == CAPP_E_NO_MEMORY || status == CAPP_E_IO) && !source->shared.dirty)
+        take_later_locked(source, CAPP__ETCD_RETRY_MIN_MS);
+    pthread_mutex_unlock(&source->shared.mutex);
+}
+
 /* Makes the newest content current. What is wrong with it has been logged. */
 static capp_status take(struct capp__etcd_source *source, capp_error *error)
 {
@@ -161,6 +179,7 @@ static capp_status take(struct capp__etcd_source *source, capp_error *error)
         status = refused(source, revision, error);
     }
     etcd_snapshot_free(snapshot);
+    note_outcome(source, status);
     return status;
 }
 
@@ -340,6 +359,18 @@ capp_status capp__etcd_source_follow(capp_worker *worker, void *user_data, capp_
         if (pause_before_retry(source))
             (void)load_again(source);
     }
+    return CAPP_OK;
+}
+
+capp_status capp__etcd_source_reload(void *self, capp_error *reterr)
+{
+    struct capp__etcd_source *source = self;
+
+    (void)reterr;
+    pthread_mutex_lock(&source->shared.mutex);
+    if (source->shared.refused && !source->shared.dirty)
+        take_later_locked(source, 0);
+    pthread_mutex_unlock(&source->shared.mutex);
     return CAPP_OK;
 }
 

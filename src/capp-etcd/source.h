@@ -33,6 +33,7 @@ struct capp__etcd_source {
         pthread_mutex_t mutex;
         pthread_cond_t changed;
         bool dirty, ended, quit;
+        bool refused;              /* the newest content was not taken */
         int64_t first_ms, last_ms; /* dirty: when the changes came */
         etcd_error error;          /* ended: why */
         etcd_op *op;               /* the wait for a server, to be cancelled */
@@ -43,6 +44,8 @@ struct capp__etcd_source {
 
 capp_status capp__etcd_source_start(void *source, capp_error *reterr);
 capp_status capp__etcd_source_follow(capp_worker *worker, void *source, capp_error *reterr);
+/* Other sources may say what was missing. */
+capp_status capp__etcd_source_reload(void *source, capp_error *reterr);
 /* Ends what waits. */
 void capp__etcd_source_quit(void *source);
 capp_status capp__etcd_source_stop(void *source, int64_t limit_ms, capp_error *reterr);

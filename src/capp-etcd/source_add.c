@@ -160,6 +160,7 @@ static capp_status add_source(capp_setup *setup, const struct settings *settings
                                                .start = capp__etcd_source_start,
                                                .stop = capp__etcd_source_stop,
                                                .destroy = destroy,
+                                               .reload = capp__etcd_source_reload,
                                                .self = source});
     return status == CAPP_OK ? register_source(setup, source, name, settings->client) : status;
 }

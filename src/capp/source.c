@@ -170,6 +170,8 @@ static void say(struct saying *saying, const capp_source_entry *entry)
         say_document(saying);
     else if (entry->value_len > 0 && memchr(entry->value, '\0', entry->value_len) != NULL)
         complain(saying, "a value with a NUL in it", NULL);
+    else if (!etcd__utf8_valid(entry->value_len == 0 ? "" : entry->value, entry->value_len))
+        complain(saying, "a value that is not UTF-8", NULL);
     else
         say_value(saying);
 }

@@ -189,6 +189,38 @@ static void a_bad_value_keeps_the_last_good_one(void **state)
     real_close(&real);
 }
 
+static void write_text(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* What was refused is looked at again when files say more. */
+static void a_reload_of_files_may_mend_it(void **state)
+{
+    struct real real = open_real();
+    struct config_app config = source_of("/mend/");
+    char path[512];
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s/pool.yaml", etcd_server_dir(server));
+    write_text(path, "pool: {name: small}\n");
+    config.file = path;
+    config_app_start(&config);
+    CONFIG_AWAIT(&config, logged, "started");
+    (void)put(&real, "/mend/pool/threads", "950");
+    CONFIG_AWAIT(&config, logged, "pool: 950 threads are for 'big' ones");
+    assert_true(config_app_shows(&config, "1/1/small"));
+    write_text(path, "pool: {name: big}\n");
+    capp_reload(config.app);
+    CONFIG_AWAIT(&config, shows, "950/1/big");
+    config_app_end(&config);
+    real_close(&real);
+}
+
 static void what_is_bad_at_the_start(void **state)
 {
     struct real real = open_real();
@@ -271,6 +303,7 @@ int main(void)
         cmocka_unit_test(nothing_is_lost_while_it_starts),
         cmocka_unit_test(a_burst_is_a_few_reloads),
         cmocka_unit_test(a_bad_value_keeps_the_last_good_one),
+        cmocka_unit_test(a_reload_of_files_may_mend_it),
         cmocka_unit_test(what_is_bad_at_the_start),
         cmocka_unit_test(a_lost_server_changes_nothing),
         cmocka_unit_test(a_server_that_comes_late_is_found),
@@ -279,6 +312,7 @@ int main(void)
     const char *const need_threads[] = {"nothing_is_lost_while_it_starts",
                                         "a_burst_is_a_few_reloads",
                                         "what_is_bad_at_the_start",
+                                        "a_reload_of_files_may_mend_it",
                                         "a_bad_value_keeps_the_last_good_one",
                                         "a_lost_server_changes_nothing",
                                         "a_server_that_comes_late_is_found",

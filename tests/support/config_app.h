@@ -22,11 +22,24 @@ static const capp_option pool_fields[] = {
     CAPP_TEXT(pool_options, name, "name", .fallback = "none"),
     CAPP_SECRET(pool_options, token, "token"),
 };
-static const capp_options pool_options_def = CAPP_OPTIONS(pool_options, "pool", CAPP_FIELDS(pool_fields));
+
+/* Many threads are for those with a big name: values of two sources that need each other. */
+static capp_status check_pool(const void *options, capp_error *reterr)
+{
+    const pool_options *pool = options;
+
+    if (pool->threads <= 900 || strcmp(pool->name, "big") == 0)
+        return CAPP_OK;
+    return capp_fail(reterr, CAPP_E_INVALID_ARGUMENT, "%lld threads are for 'big' ones",
+                     (long long)pool->threads);
+}
+
+static const capp_options pool_options_def = CAPP_OPTIONS(pool_options, "pool", CAPP_FIELDS(pool_fields),
+                                                          .check = check_pool);
 
 /* What the source and its client are to be. Zeroed: not set. */
 struct config_app {
-    const char *endpoint, *user, *password;
+    const char *endpoint, *user, *password, *file;
     capp_etcd_source_opts source;
 
     capp_app *app;
@@ -78,6 +91,8 @@ __attribute__((unused)) static void config_app_start(struct config_app *config)
 
     capp_add_options(builder, &pool_options_def);
     capp_configure(builder, capp_etcd(add_config_client, config));
+    if (config->file != NULL)
+        capp_use_config_file(builder, config->file, 0);
     if (capp_build(builder, &config->app, &config->error) != CAPP_OK)
         fail_msg("%s", config->error.message);
     config->monitor = capp_app_monitor(config->app, &pool_options_type, NULL);

@@ -188,6 +188,10 @@ static void bad_calls_are_refused(void **state)
     entry.value_len = 3;
     assert_int_equal(capp_source_set(the_source, &entry, 1, &error), CAPP_E_INVALID_ARGUMENT);
     assert_string_equal(error.message, "test: a value with a NUL in it");
+    entry.value = "\xff\xfe";
+    entry.value_len = 2;
+    assert_int_equal(capp_source_set(the_source, &entry, 1, &error), CAPP_E_INVALID_ARGUMENT);
+    assert_string_equal(error.message, "test: a value that is not UTF-8");
     assert_int_equal(capp_source_forbid(the_source, "x"), CAPP_E_STATE);
     assert_int_equal(capp_source_forbid(NULL, "x"), CAPP_E_INVALID_ARGUMENT);
     capp_free(app);
