@@ -7,7 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 
-enum { CUTS_MS = 2000, AT_ONCE_MS = 1000 };
+enum { CUTS_MS = 2000, AT_ONCE_MS = 3000 };
 
 static struct inventory_world world;
 static struct inventory one;
