@@ -2,6 +2,8 @@
 /* The configuration read again: what becomes current, what is refused, and what a reload never touches. */
 #include "config_fixture.h"
 
+#include "capp/host.h"
+
 #include "support/alloc_fail.h"
 
 /* The threads and the queue that are current. */
@@ -230,6 +232,31 @@ static void a_modules_structs_are_checked_again(void **state)
     capp_free(app);
 }
 
+static void the_host_has_an_option_of_its_own(void **state)
+{
+    static struct log_text log;
+    capp_builder *builder = quiet_builder(&log);
+    capp_app *app = NULL;
+    capp_error error;
+
+    (void)state;
+    capp_use_shutdown_timeout(builder, 7000); /* the configuration counts more */
+    capp_use_config_file(builder, write_file("app.yaml", "app: {shutdown_timeout: 2s}\n"), 0);
+    assert_int_equal(capp_build(builder, &app, NULL), CAPP_OK);
+    assert_int_equal(app->shutdown_timeout_ms, 2000);
+    write_file("app.yaml", "");
+    must_reload(app);
+    assert_int_equal(app->shutdown_timeout_ms, 2000);
+    assert_has(log.text,
+               "INFO config: app.shutdown_timeout changed (code): takes effect at the next start\n");
+    assert_has(dump_of(app), "app.shutdown_timeout: 7s  # code\n");
+    capp_free(app);
+    builder = quiet_builder(NULL);
+    capp_use_config_value(builder, "app.shutdown_timeout", "0");
+    assert_int_equal(capp_build(builder, &app, &error), CAPP_E_INVALID_ARGUMENT);
+    assert_string_equal(error.message, "code: app.shutdown_timeout: 0 is too little: at least 1ms");
+}
+
 /* ---- memory ------------------------------------------------------------------------------------------ */
 
 struct tries {
@@ -307,6 +334,7 @@ int main(void)
         cmocka_unit_test(secrets_are_in_no_report),
         cmocka_unit_test(injected_structs_stay_and_the_log_says_so),
         cmocka_unit_test(a_modules_structs_are_checked_again),
+        cmocka_unit_test(the_host_has_an_option_of_its_own),
         cmocka_unit_test(out_of_memory_keeps_the_last_good_one),
         cmocka_unit_test(old_ones_are_not_kept),
     };
