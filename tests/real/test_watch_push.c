@@ -276,6 +276,17 @@ static void test_deferred_dispatch(void **state)
 
 enum { THREADS = 4, ROUNDS = 60 };
 
+/* Reads what there is, now and then after it was cancelled. */
+static void pull(etcd_watch *watch, bool cancel)
+{
+    etcd_events *events = NULL;
+
+    if (cancel)
+        etcd_watch_cancel(watch);
+    (void)!etcd_watch_next(watch, 20, &events, NULL);
+    etcd_events_free(events);
+}
+
 static void *open_and_close(void *arg)
 {
     etcd_client *client = arg;
@@ -284,7 +295,6 @@ static void *open_and_close(void *arg)
         struct seen seen = {.close_at = i % 3 == 0 ? 1 : 0};
         bool quiet = i % 4 == 0;
         etcd_watch *watch = NULL;
-        etcd_events *events = NULL;
         etcd_put_result *put = NULL;
 
         if (etcd_watch_open(client, etcd_cstr("push"),
@@ -295,12 +305,8 @@ static void *open_and_close(void *arg)
         if (etcd_put(client, etcd_cstr("push"), etcd_cstr("x"), NULL, &put, NULL) != ETCD_OK)
             return arg;
         etcd_put_result_free(put);
-        if (i % 2 != 0) {
-            if (i % 4 == 1)
-                etcd_watch_cancel(watch);
-            (void)!etcd_watch_next(watch, 20, &events, NULL);
-            etcd_events_free(events);
-        }
+        if (i % 2 != 0)
+            pull(watch, i % 4 == 1);
         if (i % 6 == 0) { /* closes itself */
             while (!atomic_load(&seen.closed) || atomic_load(&seen.running))
                 (void)usleep(1000);
