@@ -154,6 +154,16 @@ static void choose_first_lease_id(struct etcd_client *client)
     atomic_init(&client->next_lease_id, id);
 }
 
+/* Nothing will ever come again: what has no time limit ends here. */
+static void on_broken(struct etcd__loop_user *user, const etcd_error *why)
+{
+    struct etcd_client *client = ETCD__CONTAINER(user, struct etcd_client, loop_user);
+
+    etcd__watch_hub_end_all(&client->watches, ETCD_E_IO);
+    etcd__ready_end_all(client, ETCD_E_IO, why->message);
+    etcd__rpc_end_programs(client, ETCD_E_IO, why->message);
+}
+
 /* Runs in the engine: the channel is its property from the first moment. */
 static void open_in_engine(void *arg)
 {
@@ -173,6 +183,8 @@ static void open_in_engine(void *arg)
         return;
     }
     choose_first_lease_id(client);
+    client->loop_user.on_broken = on_broken;
+    etcd__loop_add_user(client->loop, &client->loop_user);
     etcd__leader_init(&client->leader, client);
     etcd__discovery_init(&client->discovery, client);
     etcd__watch_hub_init(&client->watches, client);
@@ -189,12 +201,13 @@ static void close_in_engine(void *arg)
     if (client->torn_down)
         return;
     client->torn_down = true;
+    etcd__node_unlink(&client->loop_user.node);
     etcd__log(&client->log, ETCD_LOG_INFO, "client", "client '%s': closing", etcd__client_label(client));
     etcd__sync_stop(&client->sync);
     etcd__discovery_stop(&client->discovery);
     etcd__watch_hub_end_all(&client->watches, ETCD_E_CLOSED);
     etcd__lessor_close(&client->lessor);
-    etcd__ready_close_all(client);
+    etcd__ready_end_all(client, ETCD_E_CLOSED, "the client was closed");
     etcd__delay_close_all(client);
     etcd__feed_close_all(client);
     etcd__rpc_close_all(client);

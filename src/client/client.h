@@ -66,6 +66,7 @@ struct etcd_client {
     struct etcd__client_state state;
 
     /* Engine. */
+    struct etcd__loop_user loop_user;
     bool torn_down;     /* the channel is gone */
     bool in_outage;     /* an endpoint failed since one was last connected */
     bool sends_secrets; /* whoever listens on the way to an endpoint without TLS would see them */

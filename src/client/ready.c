@@ -120,12 +120,12 @@ void etcd__ready_notify(struct etcd_client *client)
     }
 }
 
-void etcd__ready_close_all(struct etcd_client *client)
+void etcd__ready_end_all(struct etcd_client *client, etcd_status status, const char *reason)
 {
     struct etcd__node *node;
 
     while ((node = etcd__list_first(&client->ready_waiters)) != NULL)
-        fail(ETCD__CONTAINER(node, struct ready_op, node), ETCD_E_CLOSED, "the client was closed");
+        fail(ETCD__CONTAINER(node, struct ready_op, node), status, reason);
 }
 
 /* ---- starting -------------------------------------------------------------------------------------- */

@@ -6,11 +6,13 @@
 #ifndef ETCD__CLIENT_READY_H
 #define ETCD__CLIENT_READY_H
 
+#include "etcdc/error.h"
+
 struct etcd_client;
 
 /* An endpoint became ready. */
 void etcd__ready_notify(struct etcd_client *client);
-/* Ends every wait with ETCD_E_CLOSED. */
-void etcd__ready_close_all(struct etcd_client *client);
+/* Ends every wait. */
+void etcd__ready_end_all(struct etcd_client *client, etcd_status status, const char *reason);
 
 #endif

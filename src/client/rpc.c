@@ -584,6 +584,17 @@ void etcd__rpc_cancel_waits(struct etcd_client *client)
     }
 }
 
+void etcd__rpc_end_programs(struct etcd_client *client, etcd_status status, const char *reason)
+{
+    ETCD__LIST_FOREACH_SAFE(node, &client->rpcs)
+    {
+        struct etcd__rpc *rpc = ETCD__CONTAINER(node, struct etcd__rpc, node);
+
+        if (rpc->done == NULL)
+            give_up(rpc, status, reason);
+    }
+}
+
 void etcd__rpc_close_all(struct etcd_client *client)
 {
     struct etcd__node *node;

@@ -106,6 +106,8 @@ void etcd__rpc_abort(struct etcd__rpc *rpc);
 
 /* Ends the calls that are part of a wait with ETCD_E_CANCELLED. Engine. */
 void etcd__rpc_cancel_waits(struct etcd_client *client);
+/* Ends the program's calls, not those of the client's own. Engine. */
+void etcd__rpc_end_programs(struct etcd_client *client, etcd_status status, const char *reason);
 /* Ends every call with ETCD_E_CLOSED. Engine. */
 void etcd__rpc_close_all(struct etcd_client *client);
 

@@ -45,8 +45,9 @@ struct etcd__watch_hub {
 
 void etcd__watch_hub_init(struct etcd__watch_hub *hub, struct etcd_client *client);
 /*
- * Ends every watch with this status (ETCD_E_CLOSED, or ETCD_E_CANCELLED for cancelled waits); buffered
- * events stay. Nothing of the hub runs afterwards, and no call of it is left, until a watch is opened.
+ * Ends every watch with this status (ETCD_E_CLOSED, ETCD_E_CANCELLED for cancelled waits, ETCD_E_IO);
+ * buffered events stay. Nothing of the hub runs afterwards, and no call of it is left, until a watch is
+ * opened.
  */
 void etcd__watch_hub_end_all(struct etcd__watch_hub *hub, etcd_status status);
 

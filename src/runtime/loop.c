@@ -12,7 +12,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { FAILURE_PAUSE_MS = 20, FRESH_MS = 1 };
+enum {
+    FAILURE_PAUSE_MS = 20,
+    FRESH_MS = 1,
+    BROKEN_MS = 1000, /* a poller that fails for so long fails for good */
+};
 
 /* A function that a caller waits for; lives on the caller's stack. */
 struct run_request {
@@ -94,6 +98,30 @@ static bool knows_input(const struct etcd_loop *loop)
     return loop->polled && loop->reactor.now_ms - loop->polled_ms <= FRESH_MS;
 }
 
+void etcd__loop_add_user(struct etcd_loop *loop, struct etcd__loop_user *user)
+{
+    etcd__list_push(&loop->users, &user->node);
+}
+
+/* What has a time limit ends by that. The rest would wait without end, so its owners end it. */
+static void note_failure(struct etcd_loop *loop)
+{
+    int64_t now_ms = loop->reactor.now_ms;
+    etcd_error why;
+
+    if (loop->failing_ms == 0)
+        loop->failing_ms = now_ms;
+    if (now_ms - loop->failing_ms < BROKEN_MS)
+        return;
+    (void)etcd__loop_works(loop, &why);
+    ETCD__LIST_FOREACH_SAFE(node, &loop->users)
+    {
+        struct etcd__loop_user *user = ETCD__CONTAINER(node, struct etcd__loop_user, node);
+
+        user->on_broken(user, &why);
+    }
+}
+
 static int poll_turn(struct etcd_loop *loop, int64_t until_ms)
 {
     int err = etcd__reactor_turn(&loop->reactor, until_ms);
@@ -101,6 +129,10 @@ static int poll_turn(struct etcd_loop *loop, int64_t until_ms)
     atomic_store_explicit(&loop->failure, -err, memory_order_relaxed);
     loop->polled = true;
     loop->polled_ms = loop->reactor.now_ms;
+    if (err == 0)
+        loop->failing_ms = 0;
+    else
+        note_failure(loop);
     return err;
 }
 
@@ -407,6 +439,7 @@ static struct etcd_loop *new_loop(etcd_error *reterr)
     }
     loop->notify_fd = -1;
     atomic_init(&loop->refs, 1);
+    etcd__list_init(&loop->users);
     etcd__list_init(&loop->shared.work);
     etcd__list_init(&loop->shared.callbacks);
     (void)pthread_mutex_init(&loop->shared.mutex, NULL);

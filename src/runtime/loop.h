@@ -33,6 +33,13 @@ struct etcd__callback {
     bool finished; /* under shared.mutex: it is not queued any more */
 };
 
+/* Who is told when the loop cannot wait for events any more. Embedded in its owner. */
+struct etcd__loop_user {
+    struct etcd__node node;
+    /* Engine; in a turn. Again after each further turn that fails. */
+    void (*on_broken)(struct etcd__loop_user *user, const etcd_error *why);
+};
+
 struct etcd_loop {
     struct etcd__reactor reactor;
     struct etcd__resolver *resolver;
@@ -43,6 +50,8 @@ struct etcd_loop {
     pthread_t thread; /* thread drive */
     bool has_thread;
     atomic_int failure;         /* the errno of the last wait for events; 0: it was in order */
+    int64_t failing_ms;         /* since when no wait was in order; 0: the last one was. Engine */
+    struct etcd__list users;    /* engine */
     bool in_turn;               /* caller drive: a turn or a callback is running */
     bool polled;                /* the last turn asked the poller, and the program had no say since */
     int64_t polled_ms;          /* when one did last */
@@ -81,6 +90,8 @@ void etcd__loop_leave(struct etcd_loop *loop);
 etcd_status etcd__loop_usable(const struct etcd_loop *loop, etcd_error *reterr);
 /* The last wait for events was in order. ETCD_OK or ETCD_E_IO with a text. Any thread. */
 etcd_status etcd__loop_works(const struct etcd_loop *loop, etcd_error *reterr);
+/* From now on the user is told; unlink its node to end that. Engine. */
+void etcd__loop_add_user(struct etcd_loop *loop, struct etcd__loop_user *user);
 /* Waiting here for the loop could never end. Any thread. */
 bool etcd__loop_would_deadlock(const struct etcd_loop *loop);
 

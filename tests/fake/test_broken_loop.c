@@ -83,10 +83,61 @@ static void test_calls_end_and_nothing_spins(void **state)
     fake_etcd_free(fake);
 }
 
+/* Lets the loop go on until the operation is done. Under caller drive no wait is long. */
+static void await_op(etcd_op *op)
+{
+    int64_t until_ms = test_now_ms() + 10000 * ETCDC_TIME_SCALE;
+
+    while (etcd_op_wait(op, 10, NULL) != ETCD_OK && test_now_ms() < until_ms)
+        (void)usleep(10000);
+    assert_true(etcd_op_done(op));
+}
+
+/* Nothing would ever come of them. */
+static void test_what_has_no_limit_ends(void **state)
+{
+    struct fake_etcd *fake = fake_etcd_start();
+    etcd_client *client = test_client_open(fake_etcd_endpoint(fake), NULL);
+    int64_t until_ms = test_now_ms() + 10000 * ETCDC_TIME_SCALE;
+    etcd_status st = ETCD_E_DEADLINE;
+    etcd_events *events = NULL;
+    etcd_watch *watch = NULL;
+    int fds[FDS_MAX];
+    etcd_op *op = NULL;
+    etcd_error err;
+
+    (void)state;
+    assert_status(fake_put(client, 5000, &err), ETCD_OK, &err);
+    fake_etcd_always(fake, "Put", &(struct fake_step){.what = STEP_SILENT});
+    fake_etcd_always(fake, "Watch", &(struct fake_step){.what = STEP_HEADERS});
+    assert_status(etcd_put_async(client, etcd_cstr("k"), etcd_cstr("v"),
+                                 ETCD_PUT_OPTS(.timeout_ms = ETCD_TIMEOUT_NONE), NULL, NULL, &op, &err),
+                  ETCD_OK, &err);
+    assert_status(etcd_watch_open(client, etcd_cstr("k"), ETCD_WATCH_OPTS(.start_revision = 1), &watch, &err),
+                  ETCD_OK, &err);
+    fake_await_calls(client, fake, "Put", 2);
+    fake_await_calls(client, fake, "Watch", 1);
+    assert_int_equal(find_pollers(fds), 1);
+    assert_int_equal(syscall(SYS_close, fds[0]), 0);
+    (void)fake_put(client, 200, &err); /* ends the wait that is under way */
+    await_op(op);
+    assert_status(etcd_op_status(op, &err), ETCD_E_IO, &err);
+    assert_has_text(err.message, "the loop cannot wait for events: Bad file descriptor");
+    assert_int_equal(err.flags, ETCD_ERROR_MAYBE_APPLIED);
+    while (st == ETCD_E_DEADLINE && test_now_ms() < until_ms)
+        st = etcd_watch_next(watch, 100, &events, &err);
+    assert_status(st, ETCD_E_IO, &err);
+    etcd_watch_close(watch);
+    etcd_op_free(op);
+    etcd_client_free(client);
+    fake_etcd_free(fake);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_calls_end_and_nothing_spins),
+        cmocka_unit_test(test_what_has_no_limit_ends),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
