@@ -242,19 +242,14 @@ static void a_lost_terminal_is_a_stop(void **state)
 static capp_status forking_worker(capp_worker *worker, void *user_data, capp_error *reterr)
 {
     int status = 0;
-    pid_t pid = fork(), ended = 0;
+    pid_t pid = fork(), ended;
 
     (void)user_data;
     if (pid == 0)
         for (;;)
             pause();
-    /* More than once: a sanitizer may lose one that comes while the child is born. */
-    while (ended == 0 && capp_worker_wait(worker, 10)) {
-        kill(pid, SIGTERM);
-        ended = waitpid(pid, &status, WNOHANG);
-    }
-    if (ended == 0)
-        kill(pid, SIGKILL);
+    kill(pid, SIGTERM);
+    ended = waitpid(pid, &status, 0);
     if (ended != pid || !WIFSIGNALED(status) || WTERMSIG(status) != SIGTERM)
         return capp_fail(reterr, CAPP_E_INTERNAL, "the child did not end by the signal: %d", status);
     if (!capp_worker_wait(worker, 100))
@@ -273,9 +268,12 @@ static int forking_program(void)
 
 static void a_signal_to_a_child_is_for_it_alone(void **state)
 {
+    (void)state;
+#ifdef __SANITIZE_THREAD__
+    skip(); /* no handler runs any more in a child of several threads */
+#endif
     struct child child = spawn(forking_program);
 
-    (void)state;
     assert_int_equal(reap(&child), 0);
     assert_has(child.text, "stopping (capp_stop)\n");
 }
