@@ -26,7 +26,7 @@ static size_t find_pollers(int *fds)
 
         (void)snprintf(path, sizeof(path), "/proc/self/fd/%s", entry->d_name);
         if (readlink(path, target, sizeof(target) - 1) > 0 && strstr(target, "eventpoll") != NULL)
-            fds[count++] = atoi(entry->d_name);
+            fds[count++] = (int)strtol(entry->d_name, NULL, 10);
     }
     (void)closedir(dir);
     return count;
@@ -102,9 +102,9 @@ static void test_what_has_no_limit_ends(void **state)
     etcd_status st = ETCD_E_DEADLINE;
     etcd_events *events = NULL;
     etcd_watch *watch = NULL;
-    int fds[FDS_MAX];
+    int fds[FDS_MAX] = {-1};
     etcd_op *op = NULL;
-    etcd_error err;
+    etcd_error err = {.status = ETCD_OK};
 
     (void)state;
     assert_status(fake_put(client, 5000, &err), ETCD_OK, &err);
