@@ -68,6 +68,31 @@ typedef struct capp_secret {
     int32_t reserved; /**< Zero. */
 } capp_secret;
 
+/**
+ * Reads a secret from where it is, for a program that has one of its own; those of etcd clients are read by
+ * the clients. Read it when it is needed, not once: who rotates it replaces the file. Wipe `dst` afterwards
+ * (explicit_bzero()).
+ *
+ * @param secret        A field that capp_add_options() filled.
+ * @param[out] dst      The bytes and a NUL; on success only. One newline at the end of a file is not part of
+ * it.
+ * @param size          Of @p dst, at least 2; 64 KiB hold every secret.
+ * @param[out] ret_len  Bytes without the NUL; on success only. NULL if not wanted.
+ * @param[out] reterr   Set on failure only; names the source, never the secret. NULL if not wanted.
+ *
+ * @retval CAPP_OK
+ * @retval CAPP_E_INVALID_ARGUMENT  There is none, the variable is not set, it is empty, it does not fit, or
+ *                                  an argument is NULL.
+ * @retval CAPP_E_IO                The file cannot be read, or has more than 64 KiB; see sys_errno.
+ * @retval CAPP_E_NO_MEMORY
+ *
+ * @par Threads
+ * Any; a variable while nobody changes the environment.
+ * @since 0.1
+ */
+CAPP_API CAPP_NODISCARD capp_status capp_secret_read(const capp_secret *secret, char *dst, size_t size,
+                                                     size_t *ret_len, capp_error *reterr);
+
 /** One name of a CAPP_KIND_CHOICE. Frozen. */
 typedef struct capp_choice {
     const char *name;

@@ -61,8 +61,12 @@ typedef struct etcd_txn_opts {
     int64_t timeout_ms; /**< 0: the client's default; ETCD_TIMEOUT_NONE: no limit. */
     bool fail_fast;     /**< Do not wait for a connection. */
     bool in_wait;       /**< Part of a wait: etcd_client_cancel_waits() ends the call too. */
-    bool idempotent;    /**< As in etcd_put_opts: repeat it where it may have been applied already. */
-    uint8_t pad_[5];    /**< Zero. */
+    /**
+     * As in etcd_put_opts: repeat it where it may have been applied already. With conditions a repetition may
+     * be refused because the first attempt was applied: let the ELSE branch read what tells.
+     */
+    bool idempotent;
+    uint8_t pad_[5]; /**< Zero. */
 } etcd_txn_opts;
 
 /* clang-format off */
