@@ -196,6 +196,7 @@ typedef struct capp_etcd_source_opts {
  * service starts, and followed from the next revision on until the stop; with every change the whole
  * configuration is replaced, as capp_reload() does, and change functions (monitor.h) are called. While no
  * server can be reached, and when there is something wrong with it, what was current last stays.
+ * A check "etcd-source" of the health (capp/health.h) is degraded while it is not followed or refused.
  *
  * Below the prefix a slash is a level, and so is a dot: `/config/myapp/http/timeout` is `http.timeout`. A key
  * that ends in `.yaml`, `.yml` or `.json` holds a document, which is laid at the key without its ending;

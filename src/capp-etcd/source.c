@@ -150,10 +150,11 @@ static void take_later_locked(struct capp__etcd_source *source, int64_t delay_ms
 }
 
 /* What is wrong stays wrong until it changes; what was only not to be had now is tried again. */
-static void note_outcome(struct capp__etcd_source *source, capp_status status)
+static void note_outcome(struct capp__etcd_source *source, capp_status status, const capp_error *error)
 {
     pthread_mutex_lock(&source->shared.mutex);
-    source->shared.refused = status != CAPP_OK;
+    etcd__format(source->shared.refusal, sizeof(source->shared.refusal), "%s",
+                 status == CAPP_OK ? "" : error->message);
     if ((status == CAPP_E_NO_MEMORY || status == CAPP_E_IO) && !source->shared.dirty)
         take_later_locked(source, CAPP__ETCD_RETRY_MIN_MS);
     pthread_mutex_unlock(&source->shared.mutex);
@@ -179,7 +180,7 @@ static capp_status take(struct capp__etcd_source *source, capp_error *error)
         status = refused(source, revision, error);
     }
     etcd_snapshot_free(snapshot);
-    note_outcome(source, status);
+    note_outcome(source, status, error);
     return status;
 }
 
@@ -204,15 +205,24 @@ static void on_change(etcd_view *view, const etcd_snapshot *snapshot, const etcd
     pthread_mutex_unlock(&source->shared.mutex);
 }
 
+static void set_followed(struct capp__etcd_source *source, bool followed)
+{
+    pthread_mutex_lock(&source->shared.mutex);
+    source->shared.followed = followed;
+    pthread_mutex_unlock(&source->shared.mutex);
+}
+
 static etcd_status load(struct capp__etcd_source *source, etcd_error *err)
 {
     pthread_mutex_lock(&source->shared.mutex);
     source->shared.ended = source->shared.dirty = false;
     pthread_mutex_unlock(&source->shared.mutex);
-    return etcd_view_open(
+    etcd_status st = etcd_view_open(
         source->client, etcd_cstr(source->prefix),
         ETCD_VIEW_OPTS(.timeout_ms = source->load_timeout_ms, .on_change = on_change, .user_data = source),
         &source->view, err);
+    set_followed(source, st == ETCD_OK);
+    return st;
 }
 
 /* ---- the worker ------------------------------------------------------------------------------------ */
@@ -326,6 +336,7 @@ static void drop_view(struct capp__etcd_source *source)
     etcd_view_close(source->view);
     source->view = NULL;
     pthread_mutex_lock(&source->shared.mutex);
+    source->shared.followed = false;
     etcd_error err = source->shared.error;
     pthread_mutex_unlock(&source->shared.mutex);
     if (err.status != ETCD_E_CANCELLED && err.status != ETCD_E_CLOSED)
@@ -368,10 +379,23 @@ capp_status capp__etcd_source_reload(void *self, capp_error *reterr)
 
     (void)reterr;
     pthread_mutex_lock(&source->shared.mutex);
-    if (source->shared.refused && !source->shared.dirty)
+    if (source->shared.refusal[0] != '\0' && !source->shared.dirty)
         take_later_locked(source, 0);
     pthread_mutex_unlock(&source->shared.mutex);
     return CAPP_OK;
+}
+
+void capp__etcd_source_health(void *self, capp_health *health)
+{
+    struct capp__etcd_source *source = self;
+
+    pthread_mutex_lock(&source->shared.mutex);
+    if (!source->shared.followed)
+        capp_health_set(health, CAPP_HEALTH_DEGRADED, "%s is not followed; what it said stays",
+                        source->prefix);
+    else if (source->shared.refusal[0] != '\0')
+        capp_health_set(health, CAPP_HEALTH_DEGRADED, "%s", source->shared.refusal);
+    pthread_mutex_unlock(&source->shared.mutex);
 }
 
 void capp__etcd_source_quit(void *user_data)

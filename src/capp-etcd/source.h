@@ -33,7 +33,8 @@ struct capp__etcd_source {
         pthread_mutex_t mutex;
         pthread_cond_t changed;
         bool dirty, ended, quit;
-        bool refused;              /* the newest content was not taken */
+        bool followed;             /* there is a view */
+        char refusal[200];         /* why the newest content was not taken; "": it was */
         int64_t first_ms, last_ms; /* dirty: when the changes came */
         etcd_error error;          /* ended: why */
         etcd_op *op;               /* the wait for a server, to be cancelled */
@@ -46,6 +47,8 @@ capp_status capp__etcd_source_start(void *source, capp_error *reterr);
 capp_status capp__etcd_source_follow(capp_worker *worker, void *source, capp_error *reterr);
 /* Other sources may say what was missing. */
 capp_status capp__etcd_source_reload(void *source, capp_error *reterr);
+/* Never more than degraded: what was said last holds. */
+void capp__etcd_source_health(void *source, capp_health *health);
 /* Ends what waits. */
 void capp__etcd_source_quit(void *source);
 capp_status capp__etcd_source_stop(void *source, int64_t limit_ms, capp_error *reterr);

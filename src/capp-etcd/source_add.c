@@ -137,6 +137,8 @@ static capp_status register_source(capp_setup *setup, struct capp__etcd_source *
     if (status == CAPP_OK)
         status = capp_setup_add_worker(setup, name, capp__etcd_source_follow, source);
     if (status == CAPP_OK)
+        status = capp_setup_add_health(setup, name, capp__etcd_source_health, source, 0);
+    if (status == CAPP_OK)
         status = capp_on_stopping(setup, capp__etcd_source_quit, source);
     if (status == CAPP_OK)
         status = capp_setup_add_source(setup, "etcd", &source->source);

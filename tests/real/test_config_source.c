@@ -168,6 +168,10 @@ static void a_bad_value_keeps_the_last_good_one(void **state)
     snprintf(wanted, sizeof(wanted),
              "WARN etcd: etcd config:/bad/ at revision %lld is not taken: ", (long long)revision);
     CONFIG_AWAIT(&config, logged, wanted);
+    snprintf(wanted, sizeof(wanted),
+             "etcd-source: degraded: etcd config:/bad/ at revision %lld is not taken: ", (long long)revision);
+    CONFIG_AWAIT(&config, reports, wanted);
+    assert_true(capp_app_is_ready(config.app));
     assert_true(config_app_shows(&config, "5/1/none"));
     /* A change that is good in itself waits for the mistake to be mended: states are taken whole. */
     (void)put(&real, "/bad/pool/name", "two");
@@ -177,6 +181,7 @@ static void a_bad_value_keeps_the_last_good_one(void **state)
     (void)put(&real, "/bad/pool/threads", "6");
     delete_key(&real, "/bad/pool/tread");
     CONFIG_AWAIT(&config, shows, "6/1/two");
+    CONFIG_AWAIT(&config, reports, "etcd-source: up\n");
     (void)put(&real, "/bad/etcd/clients/config/endpoints", "elsewhere:2379");
     CONFIG_AWAIT(&config, logged, "'etcd.clients' cannot be configured by source etcd");
     delete_key(&real, "/bad/etcd/clients/config/endpoints");
@@ -290,8 +295,10 @@ static void a_server_that_comes_late_is_found(void **state)
     CONFIG_AWAIT(&config, logged, "started");
     assert_true(config_app_shows(&config, "1/1/none"));
     assert_true(config_app_logged(&config, "WARN etcd: etcd config:/late/ cannot be loaded: "));
+    assert_true(config_app_reports(&config, "etcd-source: degraded: /late/ is not followed"));
     assert_true(etcd_server_restart(server, 0) && etcd_server_wait(server, 0));
     CONFIG_AWAIT(&config, shows, "11/1/none");
+    CONFIG_AWAIT(&config, reports, "etcd-source: up\n");
     config_app_end(&config);
     assert_int_equal(config.status, CAPP_OK);
 }

@@ -128,6 +128,16 @@ __attribute__((unused)) static bool config_app_logged(struct config_app *config,
     return has;
 }
 
+/* Whether a line of the health report begins with the text. */
+__attribute__((unused)) static bool config_app_reports(struct config_app *config, const char *line)
+{
+    char report[4096], wanted[256];
+
+    (void)capp_health_report(config->app, CAPP_HEALTH_TEXT, report, sizeof(report));
+    snprintf(wanted, sizeof(wanted), "\n%s", line);
+    return strstr(report, wanted) != NULL;
+}
+
 /* How many times a text stands in the log. */
 __attribute__((unused)) static size_t config_app_count(struct config_app *config, const char *part)
 {
