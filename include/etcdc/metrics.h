@@ -30,8 +30,8 @@ typedef struct etcd_metrics {
     uint64_t lease_renewals; /**< Renewals that were sent. */
     uint64_t lease_losses;   /**< Leases that were lost while they were kept alive. */
     uint64_t outstanding;    /**< Now: calls under way. */
-    uint64_t watches;        /**< Now: watches that run. */
-    uint64_t leases;         /**< Now: leases that are kept alive. */
+    uint64_t watches;        /**< Now: watches that run; one that was just closed may still be among them. */
+    uint64_t leases;         /**< Now: leases that are kept alive; the same is true of them. */
 } etcd_metrics;
 
 /* clang-format off */
