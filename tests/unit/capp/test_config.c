@@ -1,63 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sources, their order, and what a program gets of them. */
-#include "fixture.h"
+#include "config_fixture.h"
 
 #include "support/alloc_fail.h"
-
-#include <sys/stat.h>
-#include <unistd.h>
-
-typedef struct http_options {
-    const char *listen;
-    bool tls;
-    int64_t workers;
-    int64_t timeout_ms;
-    size_t buffer;
-    const char *const *hosts;
-    int mode;
-    capp_secret token;
-} http_options;
-CAPP_TYPE_DEFINE(http_options);
-
-static const capp_choice modes[] = {{"fast", 1, 0}, {"careful", 2, 0}};
-
-static const capp_option http_fields[] = {
-    CAPP_TEXT(http_options, listen, "listen", .fallback = "127.0.0.1:8080", .help = "Where to listen."),
-    CAPP_BOOL(http_options, tls, "tls", .fallback = "no"),
-    CAPP_INT(http_options, workers, "workers", .fallback = "4", .min = 1, .max = 64),
-    CAPP_DURATION(http_options, timeout_ms, "timeout", .fallback = "5s", .min = 1),
-    CAPP_SIZE(http_options, buffer, "limits.buffer", .fallback = "64KiB"),
-    CAPP_TEXTS(http_options, hosts, "hosts"),
-    CAPP_CHOICE(http_options, mode, modes, "mode", .fallback = "careful"),
-    CAPP_SECRET(http_options, token, "token"),
-};
-
-static capp_status check_http(const void *options, capp_error *reterr)
-{
-    const http_options *http = options;
-
-    return http->tls && http->token.kind == CAPP_SECRET_NONE
-               ? capp_fail(reterr, CAPP_E_INVALID_ARGUMENT, "tls needs a token")
-               : CAPP_OK;
-}
-
-static const capp_options http_options_def = CAPP_OPTIONS(http_options, "http", CAPP_FIELDS(http_fields),
-                                                          .check = check_http, .help = "The HTTP server.");
-
-static char folder[64];
-
-static const char *write_file(const char *name, const char *text)
-{
-    static char path[128];
-    FILE *file;
-
-    snprintf(path, sizeof(path), "%s/%s", folder, name);
-    file = fopen(path, "w");
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
-    return path;
-}
 
 static capp_builder *http_builder(struct log_text *log)
 {
@@ -503,22 +448,6 @@ static void any_allocation_may_fail(void **state)
     assert_int_equal(chdir(before), 0);
     assert_true(tries.failures > 20);
     assert_true(tries.successes > 0);
-}
-
-static int make_folder(void **state)
-{
-    (void)state;
-    snprintf(folder, sizeof(folder), "/tmp/capp-config-XXXXXX");
-    return mkdtemp(folder) == NULL ? -1 : 0;
-}
-
-static int remove_folder(void **state)
-{
-    char command[128];
-
-    (void)state;
-    snprintf(command, sizeof(command), "rm -r '%s'", folder);
-    return system(command);
 }
 
 int main(void)
