@@ -41,7 +41,8 @@ static void change(const char *verb, const char *key, int count, int code, const
     snprintf(target, sizeof(target), "/items/apples/%s?count=%d", verb, count);
     int answered = inventory_http(&one.api, "POST", target, key, text);
     if (answered != code || strstr(text, part) == NULL)
-        fail_msg("POST %s (%s): %d instead of %d '%s': %s", target, key, answered, code, part, text);
+        fail_msg("POST %s (%s): %d instead of %d '%s': %s", target, key == NULL ? "no key" : key, answered,
+                 code, part, text);
 }
 
 /* Nothing that is bound to the instance is at the servers: registration, lock, who restocks. */
