@@ -62,4 +62,23 @@ __attribute__((unused)) static int reap(struct child *child)
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+__attribute__((unused)) static capp_status waiting_worker(capp_worker *worker, void *user_data,
+                                                          capp_error *reterr)
+{
+    (void)user_data;
+    (void)reterr;
+    while (capp_worker_wait(worker, INT64_MAX)) {
+    }
+    return CAPP_OK;
+}
+
+/* Waits for its end. */
+__attribute__((unused)) static int ordinary_program(void)
+{
+    capp_builder *app = capp_builder_new();
+
+    capp_add_worker(app, "waits", waiting_worker, NULL);
+    return capp_main(app);
+}
+
 #endif

@@ -6,23 +6,6 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 
-static capp_status waiting_worker(capp_worker *worker, void *user_data, capp_error *reterr)
-{
-    (void)user_data;
-    (void)reterr;
-    while (capp_worker_wait(worker, INT64_MAX)) {
-    }
-    return CAPP_OK;
-}
-
-static int ordinary_program(void)
-{
-    capp_builder *app = capp_builder_new();
-
-    capp_add_worker(app, "waits", waiting_worker, NULL);
-    return capp_main(app);
-}
-
 /* ---- signals before the application runs --------------------------------------------------------- */
 
 typedef struct slow_service {
