@@ -83,7 +83,7 @@ static void settle(struct etcd__rpc *rpc)
 
 static void complete(struct etcd__rpc *rpc, etcd_status status, const etcd_error *err)
 {
-    void *result;
+    void *result = NULL;
 
     settle(rpc);
     if (rpc->done == NULL) {
@@ -92,8 +92,10 @@ static void complete(struct etcd__rpc *rpc, etcd_status status, const etcd_error
         etcd__op_complete(&rpc->op, status, err);
         return;
     }
-    result = rpc->op.result;
-    rpc->op.result = NULL;
+    if (status == ETCD_OK) { /* otherwise an answer whose end never came goes with the call */
+        result = rpc->op.result;
+        rpc->op.result = NULL;
+    }
     rpc->done(rpc->done_user, status, result, err);
     atomic_store_explicit(&rpc->op.done, true, memory_order_release);
     etcd_op_free(&rpc->op);

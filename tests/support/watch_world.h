@@ -56,6 +56,7 @@ struct watch_world {
     int read_code;            /* gRPC status of the next reads; 0: answered */
     const char *read_message;
     const char *denied_key; /* reads of it are refused */
+    bool reads_go_on;       /* answers to reads come without their end */
     const char *version;    /* of the member that serves streams; NULL: status is refused */
     size_t elsewhere;       /* so many times another member says its version */
     bool automatic;         /* creates are answered as etcd does */

@@ -81,6 +81,24 @@ static void test_closing_while_learning(void **state)
     assert_int_equal(ww.stream_count, 0);
 }
 
+/* The read is given up then and asked again; what had come of it belongs to nobody, and the tear-down looks.
+ */
+static void test_an_answer_without_an_end(void **state)
+{
+    etcd_watch *watch = ww_watch("k", 0);
+
+    (void)state;
+    ww.automatic = true;
+    ww.reads_go_on = true;
+    ww_run(&ww, 60000);
+    ww_expect_nothing(watch);
+    assert_true(ww.reads > 1);
+    ww.reads_go_on = false;
+    ww_run(&ww, 20000);
+    assert_int_equal(ww_stream(&ww)->create_count, 1);
+    etcd_watch_close(watch);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -88,6 +106,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_denied_key_ends_only_its_watch, ww_set_up, ww_tear_down),
         cmocka_unit_test_setup_teardown(test_reads_are_repeated_until_they_succeed, ww_set_up, ww_tear_down),
         cmocka_unit_test_setup_teardown(test_closing_while_learning, ww_set_up, ww_tear_down),
+        cmocka_unit_test_setup_teardown(test_an_answer_without_an_end, ww_set_up, ww_tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
