@@ -8,15 +8,6 @@
 
 /* ---- sources --------------------------------------------------------------------------------------- */
 
-static bool is_open(const capp_builder *builder, const char *function)
-{
-    if (builder == NULL)
-        return false;
-    if (builder->sealed)
-        capp_log(&builder->app->logger, CAPP_LOG_ERROR, "build", "%s: registration is over", function);
-    return !builder->sealed;
-}
-
 static void add_source(capp_builder *builder, const struct capp__source *source)
 {
     if (!capp__config_add_source(&builder->app->config, source))
@@ -31,7 +22,7 @@ static void refuse(capp_builder *builder, const char *function, const char *text
 static void use_path(capp_builder *builder, enum capp__source_kind kind, const char *path, uint32_t flags,
                      const char *function)
 {
-    if (!is_open(builder, function))
+    if (!capp__builder_is_open(builder, function))
         return;
     if (path == NULL || path[0] == '\0')
         refuse(builder, function, "path is NULL or empty");
@@ -58,7 +49,7 @@ void capp_use_config_env(capp_builder *builder, const char *prefix)
     char with_end[CAPP__NAME_SIZE];
     size_t len;
 
-    if (!is_open(builder, "capp_use_config_env"))
+    if (!capp__builder_is_open(builder, "capp_use_config_env"))
         return;
     len = prefix == NULL ? 0 : strlen(prefix);
     if (len == 0 || len + 2 > sizeof(with_end) || strspn(prefix, allowed) != len) {
@@ -71,7 +62,7 @@ void capp_use_config_env(capp_builder *builder, const char *prefix)
 
 void capp_use_config_args(capp_builder *builder, int argc, char *const *argv)
 {
-    if (!is_open(builder, "capp_use_config_args"))
+    if (!capp__builder_is_open(builder, "capp_use_config_args"))
         return;
     if (argc < 0 || (argc > 0 && argv == NULL))
         refuse(builder, "capp_use_config_args", "argc is negative, or argv is NULL");
@@ -83,7 +74,7 @@ void capp_use_config_args(capp_builder *builder, int argc, char *const *argv)
 static void use_value(capp_builder *builder, enum capp__source_kind kind, const char *key, const char *value,
                       const char *function)
 {
-    if (!is_open(builder, function))
+    if (!capp__builder_is_open(builder, function))
         return;
     if (key == NULL || key[0] == '\0' || strlen(key) >= CAPP__PATH_SIZE)
         refuse(builder, function, "key is NULL, empty or too long");
@@ -109,7 +100,7 @@ void capp_use_config_value(capp_builder *builder, const char *key, const char *v
 
 void capp_add_options(capp_builder *builder, const capp_options *options)
 {
-    if (is_open(builder, "capp_add_options"))
+    if (capp__builder_is_open(builder, "capp_add_options"))
         capp__builder_keep(builder, &builder->options, &(const struct capp__added){.options = options});
 }
 
